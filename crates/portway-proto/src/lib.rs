@@ -1,0 +1,13 @@
+//! Kubernetes port-forward as a pure state machine.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::expect_used))]
+#![deny(clippy::cast_possible_truncation)]
+
+mod message;
+mod port;
+mod side;
+mod wire;
+
+pub use message::{CloseFrame, Incoming, Kind, Transmit};
+pub use port::{InvalidPort, Port};
+pub use side::Side;
+pub use wire::{Capabilities, WireForm};
