@@ -1,0 +1,277 @@
+use std::time::Duration;
+
+use crate::Side;
+
+/// Limits, policies and waits of a session; shared by all sessions of a forwarder.
+///
+/// # Memory
+///
+/// A stream holds at most [`recv_buffer`](Self::recv_buffer) bytes plus the one piece that went
+/// over it, [`send_buffer`](Self::send_buffer) bytes of the application's, and
+/// [`error_text`](Self::error_text) bytes of error text. With the defaults and pieces of 64 KiB
+/// that is 256 + 64 + 256 + 16 KiB = 592 KiB for a stream whose both directions are stuck, and
+/// nothing for an idle one: [`Config::worst_case`] does the sum.
+///
+/// ```
+/// use portway_proto::{Config, HalfClose};
+/// let config = Config::client().with_recv_buffer(64 * 1024).with_half_close(HalfClose::Never);
+/// assert_eq!(config.worst_case(1, 32 * 1024), (64 + 32 + 256 + 16) * 1024);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    recv_buffer: usize,
+    send_buffer: usize,
+    max_payload: usize,
+    error_text: usize,
+    half_close: HalfClose,
+    overflow: Option<OverflowPolicy>,
+    open_timeout: Duration,
+    error_settle: Duration,
+    close_timeout: Duration,
+    keep_alive: Option<Duration>,
+    keep_alive_misses: u32,
+    idle_timeout: Option<Duration>,
+}
+
+/// What the end of the local program's sending does to the stream.
+///
+/// The runtimes in the field never pass a client's FIN on to the pod, and cut everything one second
+/// after it (protocol.md C.6), so a FIN sent at once truncates the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HalfClose {
+    /// FIN at once. Where the wire has no half-close (v4) this acts as
+    /// `WhenIdle { unanswered: 1 s, answered: 0 }`, since closing the session is all it can say.
+    Immediate,
+    /// FIN once the pod has been silent for a while after the local end.
+    WhenIdle {
+        /// The silence needed where the last bytes before the end went to the pod: an answer is owed.
+        unanswered: Duration,
+        /// The silence needed where the last bytes before the end came from the pod.
+        answered: Duration,
+    },
+    /// No FIN of ours; the stream ends when the pod ends it.
+    Never,
+}
+
+impl HalfClose {
+    /// 5 s for an answer that is owed, 1 s after an exchange that looks done.
+    pub const DEFAULT: Self =
+        Self::WhenIdle { unanswered: Duration::from_secs(5), answered: Duration::from_secs(1) };
+}
+
+/// What happens when a stream's receive buffer is full because its consumer is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OverflowPolicy {
+    /// Stop reading the transport until the consumer has caught up. Loses nothing; all streams of
+    /// the session wait. The default where a session has one stream.
+    Pause,
+    /// Give the stream up with [`StreamError::Overflow`](crate::StreamError::Overflow); the others
+    /// do not notice.
+    Reset,
+    /// Pause for at most this long, then reset. The default, with 30 s, where a session has several
+    /// streams.
+    PauseThenReset(Duration),
+}
+
+impl Config {
+    /// The defaults of a client.
+    pub const fn client() -> Self {
+        Self {
+            recv_buffer: 256 * 1024,
+            send_buffer: 256 * 1024,
+            max_payload: 64 * 1024,
+            error_text: 16 * 1024,
+            half_close: HalfClose::DEFAULT,
+            overflow: None,
+            open_timeout: Duration::from_secs(10),
+            error_settle: Duration::from_millis(200),
+            close_timeout: Duration::from_secs(2),
+            keep_alive: Some(Duration::from_secs(30)),
+            keep_alive_misses: 3,
+            idle_timeout: None,
+        }
+    }
+
+    /// The defaults of a server: as the client's, with the 4 h idle timeout of containerd
+    /// (protocol.md B.6).
+    pub const fn server() -> Self {
+        let mut config = Self::client();
+        config.idle_timeout = Some(Duration::from_secs(4 * 60 * 60));
+        config
+    }
+
+    /// The defaults of that side.
+    pub const fn of(side: Side) -> Self {
+        match side {
+            Side::Client => Self::client(),
+            Side::Server => Self::server(),
+        }
+    }
+
+    /// Bytes a stream keeps for a consumer that is behind; at least 1. Default 256 KiB.
+    #[must_use]
+    pub const fn with_recv_buffer(mut self, bytes: usize) -> Self {
+        self.recv_buffer = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// Bytes a stream takes from the application before it says `Blocked`; at least 1. Default 256 KiB.
+    #[must_use]
+    pub const fn with_send_buffer(mut self, bytes: usize) -> Self {
+        self.send_buffer = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// Bytes of payload in one outgoing message; at least 1. Default 64 KiB. Kubernetes' v4 server
+    /// takes up to 32 MiB and nothing fragmented (protocol.md B.6).
+    #[must_use]
+    pub const fn with_max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// Bytes kept of an error text; the rest is dropped and the text marked as cut. Default 16 KiB.
+    #[must_use]
+    pub const fn with_error_text(mut self, bytes: usize) -> Self {
+        self.error_text = bytes;
+        self
+    }
+
+    /// The half-close policy of streams that do not set their own. Default [`HalfClose::DEFAULT`].
+    #[must_use]
+    pub const fn with_half_close(mut self, policy: HalfClose) -> Self {
+        self.half_close = policy;
+        self
+    }
+
+    /// The overflow policy of streams that do not set their own. Default: by the number of streams,
+    /// see [`OverflowPolicy`].
+    #[must_use]
+    pub const fn with_overflow(mut self, policy: OverflowPolicy) -> Self {
+        self.overflow = Some(policy);
+        self
+    }
+
+    /// How long the server may take to announce the ports after the upgrade. Default 10 s.
+    #[must_use]
+    pub const fn with_open_timeout(mut self, wait: Duration) -> Self {
+        self.open_timeout = wait;
+        self
+    }
+
+    /// How long more of an error text, or data that was overtaken by it, is waited for while the
+    /// session goes on. Default 200 ms; the end of the session ends the wait.
+    #[must_use]
+    pub const fn with_error_settle(mut self, wait: Duration) -> Self {
+        self.error_settle = wait;
+        self
+    }
+
+    /// How long the peer may take to answer our Close. Default 2 s.
+    #[must_use]
+    pub const fn with_close_timeout(mut self, wait: Duration) -> Self {
+        self.close_timeout = wait;
+        self
+    }
+
+    /// The interval of keep-alives, `None` or zero for none. Default 30 s. A client of a v4 session sends a
+    /// WebSocket ping and an empty message: only the latter moves the server's idle deadline
+    /// (protocol.md B.6).
+    #[must_use]
+    pub const fn with_keep_alive(mut self, interval: Option<Duration>) -> Self {
+        self.keep_alive = match interval {
+            Some(interval) if interval.is_zero() => None,
+            other => other,
+        };
+        self
+    }
+
+    /// How many keep-alives in a row may stay unanswered before the peer counts as dead. Default 3.
+    /// Only those count before which we sent no data since the last answer: a server that is
+    /// blocked by a slow pod answers no ping (protocol.md B.6).
+    #[must_use]
+    pub const fn with_keep_alive_misses(mut self, misses: u32) -> Self {
+        self.keep_alive_misses = misses;
+        self
+    }
+
+    /// Ends a session in which nothing moved for this long, keep-alives of the peer included.
+    /// Default: never for a client, 4 h for a server.
+    #[must_use]
+    pub const fn with_idle_timeout(mut self, wait: Option<Duration>) -> Self {
+        self.idle_timeout = wait;
+        self
+    }
+
+    /// See [`with_recv_buffer`](Self::with_recv_buffer).
+    pub const fn recv_buffer(&self) -> usize {
+        self.recv_buffer
+    }
+
+    /// See [`with_send_buffer`](Self::with_send_buffer).
+    pub const fn send_buffer(&self) -> usize {
+        self.send_buffer
+    }
+
+    /// See [`with_max_payload`](Self::with_max_payload).
+    pub const fn max_payload(&self) -> usize {
+        self.max_payload
+    }
+
+    /// See [`with_error_text`](Self::with_error_text).
+    pub const fn error_text(&self) -> usize {
+        self.error_text
+    }
+
+    /// See [`with_half_close`](Self::with_half_close).
+    pub const fn half_close(&self) -> HalfClose {
+        self.half_close
+    }
+
+    /// See [`with_overflow`](Self::with_overflow); `streams` is how many the session can have.
+    pub const fn overflow(&self, streams: usize) -> OverflowPolicy {
+        match self.overflow {
+            Some(policy) => policy,
+            None if streams <= 1 => OverflowPolicy::Pause,
+            None => OverflowPolicy::PauseThenReset(Duration::from_secs(30)),
+        }
+    }
+
+    /// See [`with_open_timeout`](Self::with_open_timeout).
+    pub const fn open_timeout(&self) -> Duration {
+        self.open_timeout
+    }
+
+    /// See [`with_error_settle`](Self::with_error_settle).
+    pub const fn error_settle(&self) -> Duration {
+        self.error_settle
+    }
+
+    /// See [`with_close_timeout`](Self::with_close_timeout).
+    pub const fn close_timeout(&self) -> Duration {
+        self.close_timeout
+    }
+
+    /// See [`with_keep_alive`](Self::with_keep_alive).
+    pub const fn keep_alive(&self) -> Option<Duration> {
+        self.keep_alive
+    }
+
+    /// See [`with_keep_alive_misses`](Self::with_keep_alive_misses).
+    pub const fn keep_alive_misses(&self) -> u32 {
+        self.keep_alive_misses
+    }
+
+    /// See [`with_idle_timeout`](Self::with_idle_timeout).
+    pub const fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// The most bytes a session of `streams` streams can hold, when the transport hands in pieces of
+    /// at most `piece` bytes. [`Stats::buffered`](crate::Stats::buffered) never exceeds it.
+    pub const fn worst_case(&self, streams: usize, piece: usize) -> usize {
+        streams * (self.recv_buffer + piece + self.send_buffer + self.error_text)
+    }
+}

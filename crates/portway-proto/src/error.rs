@@ -1,0 +1,248 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{CloseFrame, Port, WireForm};
+
+/// Why a session could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// v4 fixes the ports at the upgrade, so there has to be one.
+    #[error("no port given: {0} carries at least one")]
+    NoPort(WireForm),
+    /// More ports than the channel byte can number.
+    #[error("{given} ports given: {form} carries at most {limit} on one session")]
+    TooManyPorts {
+        /// The form asked for.
+        form: WireForm,
+        /// How many ports were given.
+        given: usize,
+        /// How many fit.
+        limit: usize,
+    },
+    /// A client may ask for a port once: it could not tell two streams of one port apart.
+    #[error("port {0} given twice: one session carries each port once")]
+    DuplicatePort(Port),
+    /// This version has no mux for the form.
+    #[error("no mux for {0}")]
+    UnsupportedForm(WireForm),
+}
+
+/// Why a stream could not be opened. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The upgrade request did not name this port, and this wire form cannot add one.
+    #[error("port {0} was not in the upgrade request")]
+    NotRequested(Port),
+    /// The port's only stream was opened before.
+    #[error("port {0} is open already: this wire form carries one connection per port")]
+    AlreadyOpen(Port),
+    /// Only a client opens streams.
+    #[error("a server accepts streams, it opens none")]
+    NotAClient,
+    /// The session is over.
+    #[error("the session is closed")]
+    Closed,
+}
+
+/// The id names no stream of this session (any more): it was released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no such stream: it was released, or belongs to another session")]
+#[non_exhaustive]
+pub struct UnknownStream;
+
+/// Why bytes were not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The send buffer is full. Holds what did not fit; [`Writable`](crate::StreamEvent::Writable)
+    /// comes when there is room.
+    #[error("the send buffer is full")]
+    Blocked(Bytes),
+    /// `finish()` was called before.
+    #[error("the sending half was finished")]
+    Finished,
+    /// The stream is over: `failure()` says why, unless the remote ended it cleanly.
+    #[error("the stream has ended")]
+    Ended,
+}
+
+/// Why there is nothing to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Nothing is here yet; [`Readable`](crate::StreamEvent::Readable) comes when there is.
+    #[error("nothing to read yet")]
+    Blocked,
+    /// The stream failed, and everything that came before was read: see `failure()`.
+    #[error("the stream failed")]
+    Failed,
+    /// `stop()` was called before.
+    #[error("the receiving half was stopped")]
+    Stopped,
+}
+
+/// What killed one stream. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The server said why, in its own words.
+    #[error("{0}")]
+    Remote(RemoteText),
+    /// We gave it up with `reset()`.
+    #[error("the stream was reset locally")]
+    Reset,
+    /// The local consumer was too slow, and the overflow policy says that this ends the stream.
+    #[error("the local consumer was too slow: more than the receive buffer was waiting for it")]
+    Overflow,
+    /// The session ended under it.
+    #[error("{0}")]
+    Session(CloseReason),
+}
+
+/// An error text from the other side: lossily decoded, bounded, and shown without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteText {
+    text: Arc<str>,
+    truncated: bool,
+}
+
+impl RemoteText {
+    pub(crate) fn new(bytes: &[u8], truncated: bool) -> Self {
+        Self { text: String::from_utf8_lossy(bytes).into(), truncated }
+    }
+
+    /// The text as it came, control characters and all: never put it on a terminal as it is.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// There was more than [`Config::error_text`](crate::Config::error_text) allows.
+    pub const fn truncated(&self) -> bool {
+        self.truncated
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Every stream was done, or the peer closed with code 1000.
+    #[error("the session ended")]
+    Done,
+    /// `close(CloseReason::Local)`: the application wanted it.
+    #[error("the session was closed locally")]
+    Local,
+    /// `close(CloseReason::Shutdown)`: this process is going away.
+    #[error("the session was closed for a shutdown")]
+    Shutdown,
+    /// `abort()`: dropped with no goodbye.
+    #[error("the session was aborted locally")]
+    Aborted,
+    /// The peer closed with a code other than 1000.
+    #[error("the server closed the session with code {code}{}{}", if reason.is_empty() { "" } else { ": " }, crate::text::printable(reason))]
+    Peer {
+        /// The WebSocket close code; 1005 where the frame had none.
+        code: u16,
+        /// The peer's words.
+        reason: Arc<str>,
+    },
+    /// The transport ended without a Close. Ordinary behind Kubernetes' proxies.
+    #[error("the connection to the server was lost")]
+    Disconnected,
+    /// The peer broke the protocol.
+    #[error("the server broke the protocol: {0}")]
+    Violation(Violation),
+    /// The server did not announce the ports in time.
+    #[error("the server did not announce its ports in time")]
+    OpenTimeout,
+    /// Keep-alives stayed unanswered.
+    #[error("the server does not answer keep-alives any more")]
+    PeerDead,
+    /// Nothing moved for [`Config::idle_timeout`](crate::Config::idle_timeout).
+    #[error("nothing moved for longer than the idle timeout")]
+    Idle,
+}
+
+impl CloseReason {
+    /// The Close frame that tells the peer.
+    pub(crate) fn close_frame(&self) -> CloseFrame {
+        match self {
+            Self::Violation(violation) => {
+                CloseFrame::new(violation.close_code(), &violation.to_string())
+            }
+            Self::Shutdown => CloseFrame::new(CloseFrame::GOING_AWAY, "shutting down"),
+            Self::Idle => CloseFrame::new(CloseFrame::GOING_AWAY, "idle timeout"),
+            Self::Done
+            | Self::Local
+            | Self::Aborted
+            | Self::Peer { .. }
+            | Self::Disconnected
+            | Self::OpenTimeout
+            | Self::PeerDead => CloseFrame::new(CloseFrame::NORMAL, ""),
+        }
+    }
+
+    /// No stream lost anything by it.
+    pub const fn is_clean(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+}
+
+/// How the peer broke the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The first message of a channel carries 2 bytes of port.
+    #[error("the first message on channel {channel} has {len} of the 2 bytes of its port prefix")]
+    ShortPrefix {
+        /// The v4 channel number.
+        channel: u8,
+        /// Payload bytes that came.
+        len: usize,
+    },
+    /// The first message of a channel names another port.
+    #[error("channel {channel} announces port {actual}, expected {expected}")]
+    WrongPort {
+        /// The v4 channel number.
+        channel: u8,
+        /// The port asked for at this place of the request.
+        expected: Port,
+        /// The number that came.
+        actual: u16,
+    },
+    /// A text message where the wire form is binary.
+    #[error("a text message on a binary session")]
+    TextMessage,
+    /// Text that is not base64 where the wire form is base64.
+    #[error("channel {channel} carries text that is not base64")]
+    Base64 {
+        /// The v4 channel number.
+        channel: u8,
+    },
+    /// The transport's framing is broken: what a codec below the session found.
+    #[error("{0}")]
+    Framing(#[from] crate::ws::WsViolation),
+}
+
+impl Violation {
+    /// The WebSocket close code that names it.
+    pub fn close_code(&self) -> u16 {
+        match self {
+            Self::ShortPrefix { .. } | Self::WrongPort { .. } | Self::Base64 { .. } => {
+                CloseFrame::PROTOCOL_ERROR
+            }
+            Self::TextMessage => CloseFrame::UNSUPPORTED_DATA,
+            Self::Framing(violation) => violation.close_code(),
+        }
+    }
+}
+
+impl std::fmt::Display for RemoteText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        crate::text::printable(&self.text).fmt(f)?;
+        if self.truncated { f.write_str(" [cut]") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,714 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::core::Core;
+use crate::stream::{RecvInput, RecvState, SendInput, SendState, Stream};
+use crate::timer::{Timer, Timers};
+use crate::v4::V4;
+use crate::{
+    Capabilities, CloseFrame, CloseReason, Config, ConfigError, Event, HalfClose, Incoming, Kind,
+    OpenError, OverflowPolicy, Port, ReadError, Side, Stats, StreamError, StreamId, Transmit,
+    UnknownStream, Violation, WireForm, WriteError,
+};
+
+/// One upgraded connection and the streams it carries. See the [crate docs](crate) for the contract
+/// and the run loop.
+#[derive(Debug)]
+pub struct Session {
+    core: Core,
+    mux: Mux,
+    state: State,
+    /// The pong that is owed: to the latest ping, as RFC 6455 section 5.5.3 allows.
+    pong: Option<Bytes>,
+    ping_due: bool,
+    keep_alive_due: bool,
+}
+
+/// How streams are put on the wire.
+#[derive(Debug)]
+enum Mux {
+    V4(V4),
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    Closing(Closing),
+    Closed,
+}
+
+/// The way from the decision to close to the end.
+#[derive(Debug)]
+struct Closing {
+    reason: CloseReason,
+    /// The Close message that is still to be handed to the transport.
+    frame: Option<CloseFrame>,
+    /// The peer says nothing more, or nothing we would listen to.
+    peer_is_done: bool,
+}
+
+impl Session {
+    /// Our side asked for `ports`, in this order, and the server has upgraded.
+    ///
+    /// # Errors
+    /// No port, a port twice, or more ports than the form can number: check before dialling.
+    pub fn client(
+        config: Arc<Config>,
+        form: WireForm,
+        ports: &[Port],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        Self::new(Side::Client, config, form, ports, now)
+    }
+
+    /// Our side is next to the pod and has upgraded a client that asked for `ports`.
+    ///
+    /// # Errors
+    /// No port, or more ports than the form can number. A port may be there twice.
+    pub fn server(
+        config: Arc<Config>,
+        form: WireForm,
+        ports: &[Port],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        Self::new(Side::Server, config, form, ports, now)
+    }
+
+    fn new(
+        side: Side,
+        config: Arc<Config>,
+        form: WireForm,
+        ports: &[Port],
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        let mut core = Core::new(side, form.capabilities(), config, now);
+        let mux = match form {
+            WireForm::V4 | WireForm::V4Base64 => Mux::V4(V4::new(&mut core, form, ports)?),
+            WireForm::Tunnel | WireForm::Spdy => return Err(ConfigError::UnsupportedForm(form)),
+        };
+        match side {
+            Side::Client => core.timers.arm(Timer::Open, core.config.open_timeout(), now),
+            Side::Server => core.ready(),
+        }
+        if let Some(interval) = core.config.keep_alive() {
+            core.timers.arm(Timer::KeepAlive, interval, now);
+        }
+        if let Some(wait) = core.config.idle_timeout() {
+            core.timers.arm(Timer::Idle, wait, now);
+        }
+        let state = State::Open;
+        Ok(Self { core, mux, state, pong: None, ping_due: false, keep_alive_due: false })
+    }
+
+    // -- inputs
+
+    /// Feed what the transport read. Call while [`wants_read`](Self::wants_read); a piece handed in
+    /// against it is taken all the same, and held on top of the limit.
+    ///
+    /// Never fails for the caller: a violation closes the session, and [`Event::Closed`] names it.
+    pub fn handle_incoming(&mut self, piece: Incoming, now: Instant) {
+        if !self.is_listening() {
+            return;
+        }
+        self.core.note_alive(now);
+        let result = match piece {
+            Incoming::Ping(payload) => {
+                self.pong = Some(payload);
+                Ok(())
+            }
+            Incoming::Pong(_) => {
+                self.core.stats.pongs += 1;
+                Ok(())
+            }
+            Incoming::Close(frame) => {
+                self.handle_close(frame, now);
+                Ok(())
+            }
+            Incoming::Binary { bytes, end } => self.handle_data(bytes, end, now),
+            Incoming::Text { bytes, end } if self.takes_text() => self.handle_data(bytes, end, now),
+            Incoming::Text { .. } => Err(Violation::TextMessage),
+        };
+        if let Err(violation) = result {
+            self.begin_close(CloseReason::Violation(violation), now);
+        }
+        self.check_over(now);
+    }
+
+    /// The transport's codec found that the peer broke its framing: nothing after it can be read.
+    pub fn handle_violation(&mut self, violation: impl Into<Violation>, now: Instant) {
+        if self.is_listening() {
+            self.begin_close(CloseReason::Violation(violation.into()), now);
+        }
+    }
+
+    /// The transport ended, with or without a Close message before it.
+    pub fn handle_disconnect(&mut self, now: Instant) {
+        self.finish_close(CloseReason::Disconnected, now);
+    }
+
+    /// Time reached [`poll_timeout`](Self::poll_timeout). Calling early is allowed and does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.core.timers.expire(self.core.is_paused(), now) {
+            self.handle_timer(timer, now);
+        }
+        for slot in 0..self.core.store.slots() {
+            while let Some((id, timer)) = self.expired_stream(slot, now) {
+                self.handle_stream_timer(id, timer, now);
+            }
+        }
+        self.check_over(now);
+    }
+
+    // -- outputs
+
+    /// The next message for the transport. Call *only when the transport can take one*: what stays
+    /// here is what the send buffers count. `None` until an input or a call on a stream changes that.
+    #[must_use]
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        if let State::Closed = self.state {
+            return None;
+        }
+        let Mux::V4(mux) = &mut self.mux;
+        if let Some(prologue) = mux.prologue(&self.core) {
+            return Some(prologue);
+        }
+        if let Some(payload) = self.pong.take() {
+            return Some(Transmit::new(Kind::Pong, payload));
+        }
+        if std::mem::take(&mut self.ping_due) {
+            self.core.stats.pings += 1;
+            return Some(Transmit::new(Kind::Ping, Bytes::new()));
+        }
+        if std::mem::take(&mut self.keep_alive_due) {
+            return Some(mux.keep_alive());
+        }
+        while let Some(id) = self.core.sched.pop() {
+            if let Some(stream) = self.core.store.get_mut(id) {
+                stream.scheduled = false;
+            }
+            if let Some(transmit) = mux.transmit(&mut self.core, id, now) {
+                self.note_progress(now);
+                return Some(transmit);
+            }
+        }
+        self.poll_close(now)
+    }
+
+    /// The next event; `None` until something happens.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.core.poll_event()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout). Changes after any other call.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_timer().map(|(at, _)| at)
+    }
+
+    /// What [`poll_timeout`](Self::poll_timeout) is about: for logs and tests.
+    pub fn timeout_reason(&self) -> Option<Timer> {
+        self.next_timer().map(|(_, timer)| timer)
+    }
+
+    /// False: do not read the transport, a consumer is behind (or nothing that comes matters any
+    /// more). May become true with every [`RecvHalf::consumed`].
+    pub fn wants_read(&self) -> bool {
+        self.is_listening() && !self.core.is_paused()
+    }
+
+    // -- streams
+
+    /// Client: the stream of `port`. It takes bytes at once; [`Opened`](crate::StreamEvent::Opened)
+    /// says that the server knows of it.
+    ///
+    /// # Errors
+    /// A port that was not asked for, or is open already.
+    pub fn open(&mut self, port: Port, _now: Instant) -> Result<StreamId, OpenError> {
+        if self.core.side == Side::Server {
+            return Err(OpenError::NotAClient);
+        }
+        if !matches!(self.state, State::Open) {
+            return Err(OpenError::Closed);
+        }
+        let Mux::V4(mux) = &self.mux;
+        let id = mux.open(&self.core, port)?;
+        self.claim(id);
+        Ok(id)
+    }
+
+    /// Server: the next stream that the client opened, in its order.
+    pub fn accept(&mut self) -> Option<StreamId> {
+        if self.core.side == Side::Client {
+            return None;
+        }
+        let (id, _) = self.core.store.iter().find(|(_, stream)| !stream.claimed)?;
+        self.claim(id);
+        Some(id)
+    }
+
+    /// The sending half of a stream.
+    ///
+    /// # Errors
+    /// The stream was released.
+    pub fn send(&mut self, id: StreamId) -> Result<SendHalf<'_>, UnknownStream> {
+        self.core.store.get(id).ok_or(UnknownStream)?;
+        Ok(SendHalf { session: self, id })
+    }
+
+    /// The receiving half of a stream.
+    ///
+    /// # Errors
+    /// The stream was released.
+    pub fn recv(&mut self, id: StreamId) -> Result<RecvHalf<'_>, UnknownStream> {
+        self.core.store.get(id).ok_or(UnknownStream)?;
+        Ok(RecvHalf { session: self, id })
+    }
+
+    /// The port of a stream.
+    pub fn port(&self, id: StreamId) -> Option<Port> {
+        self.core.store.get(id).map(|stream| stream.port)
+    }
+
+    /// Why the stream died, if it did. The remote's text wins over everything.
+    pub fn failure(&self, id: StreamId) -> Option<&StreamError> {
+        self.core.store.get(id)?.failure.as_ref()
+    }
+
+    /// Both halves of the stream are over, or it was released.
+    pub fn is_done(&self, id: StreamId) -> bool {
+        self.core.store.get(id).is_none_or(Stream::is_done)
+    }
+
+    /// Forgets a stream; one that is not done is reset first.
+    pub fn release(&mut self, id: StreamId, now: Instant) {
+        self.core.abandon(id, StreamError::Reset, now);
+        self.core.store.remove(id);
+        self.check_over(now);
+    }
+
+    // -- lifecycle
+
+    /// Ends the session: what was written is still sent, then a Close message, then the peer's
+    /// answer is waited for. After a [`CloseReason::Violation`] nothing of that but the Close.
+    pub fn close(&mut self, why: CloseReason, now: Instant) {
+        self.begin_close(why, now);
+    }
+
+    /// Ends the session at once: nothing more is sent.
+    pub fn abort(&mut self, now: Instant) {
+        self.finish_close(CloseReason::Aborted, now);
+    }
+
+    /// [`Event::Closed`] has come or is about to.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// What the wire can say.
+    pub fn capabilities(&self) -> Capabilities {
+        self.core.capabilities
+    }
+
+    /// Counters since the beginning.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.core.stats;
+        stats.buffered = self.core.store.iter().map(|(_, stream)| stream.held()).sum();
+        stats
+    }
+
+    /// How many streams are there: opened or announced, and not released.
+    pub fn streams(&self) -> usize {
+        self.core.store.len()
+    }
+
+    // -- helpers
+
+    fn claim(&mut self, id: StreamId) {
+        if let Some(stream) = self.core.store.get_mut(id) {
+            stream.claimed = true;
+        }
+    }
+
+    /// What comes in still means something.
+    fn is_listening(&self) -> bool {
+        match &self.state {
+            State::Open => true,
+            State::Closing(closing) => !closing.peer_is_done,
+            State::Closed => false,
+        }
+    }
+
+    /// Rulings: a client takes text only where the form is text; a server does not look at the
+    /// opcode, as the reference does not.
+    fn takes_text(&self) -> bool {
+        let Mux::V4(mux) = &self.mux;
+        self.core.side == Side::Server || mux.is_text()
+    }
+
+    fn handle_data(&mut self, bytes: Bytes, end: bool, now: Instant) -> Result<(), Violation> {
+        let Mux::V4(mux) = &mut self.mux;
+        mux.handle_data(&mut self.core, bytes, end, now)
+    }
+
+    fn handle_close(&mut self, frame: Option<CloseFrame>, now: Instant) {
+        // 1005 is RFC 6455's word for "no code given".
+        let CloseFrame { code, reason } = frame.unwrap_or_else(|| CloseFrame::new(1005, ""));
+        let announced = !self.core.timers.is_armed(Timer::Open);
+        let reason = if code == CloseFrame::NORMAL && announced {
+            CloseReason::Done
+        } else {
+            CloseReason::Peer { code, reason: reason.into() }
+        };
+        self.core.end_all(&reason, now);
+        let echo = if code == 1005 { CloseFrame::NORMAL } else { code };
+        match &mut self.state {
+            State::Open => {
+                let frame = Some(CloseFrame::new(echo, ""));
+                let closing = Closing { reason, frame, peer_is_done: true };
+                self.enter_closing(closing, now);
+            }
+            State::Closing(closing) if closing.frame.is_some() => closing.peer_is_done = true,
+            State::Closing(closing) => {
+                let reason = closing.reason.clone();
+                self.finish_close(reason, now);
+            }
+            State::Closed => {}
+        }
+    }
+
+    fn begin_close(&mut self, reason: CloseReason, now: Instant) {
+        if !matches!(self.state, State::Open) {
+            // A violation while we wait for the peer's Close: there is nothing left to wait for.
+            if let CloseReason::Violation(_) = reason {
+                self.finish_close(reason, now);
+            }
+            return;
+        }
+        let peer_is_done = matches!(reason, CloseReason::Violation(_));
+        if peer_is_done {
+            self.core.end_all(&reason, now);
+        } else {
+            for slot in 0..self.core.store.slots() {
+                if let Some(id) = self.core.store.id_at(slot) {
+                    self.core.send_input(id, SendInput::Finish);
+                }
+            }
+        }
+        let frame = Some(reason.close_frame());
+        self.enter_closing(Closing { reason, frame, peer_is_done }, now);
+    }
+
+    fn enter_closing(&mut self, closing: Closing, now: Instant) {
+        self.state = State::Closing(closing);
+        for timer in [Timer::Open, Timer::KeepAlive, Timer::Idle] {
+            self.core.timers.disarm(timer);
+        }
+        self.core.timers.arm(Timer::Close, self.core.config.close_timeout(), now);
+    }
+
+    /// The Close message, once nothing goes before it.
+    fn poll_close(&mut self, now: Instant) -> Option<Transmit> {
+        let State::Closing(closing) = &mut self.state else { return None };
+        let frame = closing.frame.take()?;
+        if closing.peer_is_done {
+            let reason = closing.reason.clone();
+            self.finish_close(reason, now);
+        }
+        Some(Transmit::close(&frame))
+    }
+
+    /// The end. Whatever could still come is what `cause` says; the session ends for the reason it
+    /// began to close for, if it did.
+    fn finish_close(&mut self, cause: CloseReason, now: Instant) {
+        let reason = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open => cause.clone(),
+            State::Closing(closing) => closing.reason,
+            State::Closed => return,
+        };
+        self.core.end_all(&cause, now);
+        self.core.timers.disarm_all();
+        for slot in 0..self.core.store.slots() {
+            let id = self.core.store.id_at(slot);
+            if let Some(stream) = id.and_then(|id| self.core.store.get_mut(id)) {
+                stream.timers.disarm_all();
+            }
+        }
+        self.pong = None;
+        self.ping_due = false;
+        self.keep_alive_due = false;
+        self.core.report_closed(reason);
+    }
+
+    /// A message went out. While closing, the peer's answer is due only some time after the last.
+    fn note_progress(&mut self, now: Instant) {
+        match self.state {
+            State::Open => self.check_over(now),
+            State::Closing(_) => {
+                self.core.timers.arm(Timer::Close, self.core.config.close_timeout(), now);
+            }
+            State::Closed => {}
+        }
+    }
+
+    /// Closes a session in which no stream has anything to say any more.
+    fn check_over(&mut self, now: Instant) {
+        let Mux::V4(mux) = &self.mux;
+        if matches!(self.state, State::Open) && mux.is_over(&self.core) {
+            self.begin_close(CloseReason::Done, now);
+        }
+    }
+
+    fn next_timer(&self) -> Option<(Instant, Timer)> {
+        let paused = self.core.is_paused();
+        let each = |timers: &Timers| timers.next(paused);
+        let streams = self.core.store.iter().filter_map(|(_, stream)| each(&stream.timers));
+        streams.chain(each(&self.core.timers)).min_by_key(|(at, _)| *at)
+    }
+
+    fn expired_stream(&mut self, slot: usize, now: Instant) -> Option<(StreamId, Timer)> {
+        let id = self.core.store.id_at(slot)?;
+        let paused = self.core.is_paused();
+        let timer = self.core.store.get_mut(id)?.timers.expire(paused, now)?;
+        Some((id, timer))
+    }
+
+    fn handle_timer(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::Open => {
+                let reason = CloseReason::OpenTimeout;
+                self.core.end_all(&reason, now);
+                self.begin_close(reason, now);
+            }
+            Timer::KeepAlive => self.keep_alive(now),
+            Timer::Idle => {
+                let wait = self.core.config.idle_timeout().unwrap_or_default();
+                let quiet = now.saturating_duration_since(self.core.liveness.last_activity);
+                match wait.checked_sub(quiet).filter(|left| !left.is_zero()) {
+                    Some(left) => self.core.timers.arm(Timer::Idle, left, now),
+                    None => self.begin_close(CloseReason::Idle, now),
+                }
+            }
+            Timer::Close => self.finish_close(CloseReason::Disconnected, now),
+            Timer::HalfClose | Timer::Stall | Timer::ErrorSettle => {}
+        }
+    }
+
+    fn handle_stream_timer(&mut self, id: StreamId, timer: Timer, now: Instant) {
+        match timer {
+            Timer::HalfClose => self.core.linger(id, now),
+            Timer::Stall => self.core.overflow(id, now),
+            Timer::ErrorSettle => self.core.end_recv(id, None, now),
+            Timer::Open | Timer::KeepAlive | Timer::Idle | Timer::Close => {}
+        }
+    }
+
+    fn keep_alive(&mut self, now: Instant) {
+        let Some(interval) = self.core.config.keep_alive() else { return };
+        let liveness = &mut self.core.liveness;
+        if liveness.sent_since_answer {
+            liveness.misses = 0;
+        } else if liveness.unanswered {
+            liveness.misses += 1;
+        }
+        if liveness.misses >= self.core.config.keep_alive_misses() {
+            self.finish_close(CloseReason::PeerDead, now);
+            return;
+        }
+        liveness.unanswered = true;
+        self.ping_due = true;
+        // To a client an empty message would only be something it does not know.
+        self.keep_alive_due = self.core.side == Side::Client;
+        self.core.timers.arm(Timer::KeepAlive, interval, now);
+    }
+}
+
+/// Our direction of one stream.
+#[derive(Debug)]
+pub struct SendHalf<'a> {
+    session: &'a mut Session,
+    id: StreamId,
+}
+
+impl SendHalf<'_> {
+    /// Bytes that [`write`](Self::write) takes now. 0 where it would block, and after the end.
+    pub fn capacity(&self) -> usize {
+        let limit = self.session.core.config.send_buffer();
+        self.stream().map_or(0, |stream| stream.capacity(limit))
+    }
+
+    /// Takes any `Bytes`, split at the message limit later and never copied.
+    ///
+    /// # Errors
+    /// [`WriteError::Blocked`] hands back what did not fit: wait for
+    /// [`Writable`](crate::StreamEvent::Writable). The others are final.
+    pub fn write(&mut self, mut data: Bytes) -> Result<(), WriteError> {
+        let limit = self.session.core.config.send_buffer();
+        let Some(stream) = self.stream_mut() else { return Err(WriteError::Ended) };
+        match stream.send {
+            SendState::Open => {}
+            SendState::Finishing | SendState::Lingering | SendState::Finished => {
+                return Err(WriteError::Finished);
+            }
+            SendState::Dead => return Err(WriteError::Ended),
+        }
+        let fits = data.split_to(stream.capacity(limit).min(data.len()));
+        if !fits.is_empty() {
+            stream.send_buf.push(fits);
+        }
+        if !data.is_empty() {
+            stream.note_blocked_writer();
+        }
+        self.session.core.schedule(self.id);
+        if data.is_empty() { Ok(()) } else { Err(WriteError::Blocked(data)) }
+    }
+
+    /// Asks for [`Writable`](crate::StreamEvent::Writable) once at least half of the send buffer is
+    /// free, for a caller that saw no capacity and has nothing to write yet.
+    pub fn want_writable(&mut self) {
+        if let Some(stream) = self.stream_mut() {
+            stream.note_blocked_writer();
+        }
+    }
+
+    /// No more data from us: what reaches the wire and when is the [`HalfClose`] policy's. What was
+    /// written before is sent before.
+    ///
+    /// # Errors
+    /// It was finished before, or the stream is over.
+    pub fn finish(&mut self, now: Instant) -> Result<(), WriteError> {
+        if !self.session.core.send_input(self.id, SendInput::Finish) {
+            let dead = self.stream().is_none_or(|stream| stream.send == SendState::Dead);
+            return Err(if dead { WriteError::Ended } else { WriteError::Finished });
+        }
+        self.session.core.flushed(self.id, now);
+        self.session.check_over(now);
+        Ok(())
+    }
+
+    /// Everything written was handed to the transport.
+    pub fn is_flushed(&self) -> bool {
+        self.stream().is_none_or(|stream| stream.send_buf.is_empty() && stream.farewell.is_none())
+    }
+
+    /// Gives both directions up at once. Where the wire cannot say it (v4), what comes for the
+    /// stream is ignored from now on, and the session closes if it was the last.
+    pub fn reset(&mut self, now: Instant) {
+        self.session.core.abandon(self.id, StreamError::Reset, now);
+        self.session.check_over(now);
+    }
+
+    /// Server: the error text, after the data written so far; then the stream ends. The text is cut
+    /// at [`Config::error_text`] bytes.
+    ///
+    /// # Errors
+    /// We are the client, or the stream was finished or is over.
+    pub fn fail(&mut self, text: &str, now: Instant) -> Result<(), WriteError> {
+        let core = &mut self.session.core;
+        let mut end = text.len().min(core.config.error_text());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = Bytes::copy_from_slice(text.get(..end).unwrap_or_default().as_bytes());
+        if core.side == Side::Client || !core.send_input(self.id, SendInput::Finish) {
+            return Err(WriteError::Finished);
+        }
+        if let Some(stream) = core.store.get_mut(self.id).filter(|_| !text.is_empty()) {
+            stream.farewell = Some(text);
+        }
+        core.stop_recv(self.id, now);
+        core.schedule(self.id);
+        core.flushed(self.id, now);
+        self.session.check_over(now);
+        Ok(())
+    }
+
+    /// Another half-close policy than the config's, from now on.
+    pub fn set_half_close(&mut self, policy: HalfClose, now: Instant) {
+        if let Some(stream) = self.stream_mut() {
+            stream.half_close = policy;
+        }
+        self.session.core.linger(self.id, now);
+        self.session.check_over(now);
+    }
+
+    /// The local end was reached and everything sent, and the policy holds the end back. Since when
+    /// the pod has been silent: the longest silent is the first that a caller with too many gives up.
+    pub fn lingering(&self) -> Option<Instant> {
+        self.stream()?.lingering()
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        self.session.core.store.get(self.id)
+    }
+
+    fn stream_mut(&mut self) -> Option<&mut Stream> {
+        self.session.core.store.get_mut(self.id)
+    }
+}
+
+/// The peer's direction of one stream.
+#[derive(Debug)]
+pub struct RecvHalf<'a> {
+    session: &'a mut Session,
+    id: StreamId,
+}
+
+impl RecvHalf<'_> {
+    /// The next bytes in order, or `None` at the clean end. They stay on the budget until
+    /// [`consumed`](Self::consumed), so that what a slow local socket has not taken still counts.
+    ///
+    /// # Errors
+    /// [`ReadError::Blocked`]: wait for [`Readable`](crate::StreamEvent::Readable).
+    /// [`ReadError::Failed`]: everything before the failure was read.
+    pub fn read(&mut self) -> Result<Option<Bytes>, ReadError> {
+        let Some(stream) = self.session.core.store.get_mut(self.id) else {
+            return Err(ReadError::Stopped);
+        };
+        if let Some(bytes) = stream.recv_buf.pop() {
+            return Ok(Some(bytes));
+        }
+        self.session.core.recv_input(self.id, RecvInput::Drained);
+        let Some(stream) = self.session.core.store.get(self.id) else {
+            return Err(ReadError::Stopped);
+        };
+        if stream.recv.is_live() {
+            Err(ReadError::Blocked)
+        } else if stream.failure.is_some() {
+            Err(ReadError::Failed)
+        } else if stream.recv == RecvState::Stopped {
+            Err(ReadError::Stopped)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// `n` of the bytes read are out of our hands.
+    pub fn consumed(&mut self, n: usize, now: Instant) {
+        if let Some(stream) = self.session.core.store.get_mut(self.id) {
+            stream.recv_buf.consumed(n);
+        }
+        self.session.core.update_pause(self.id, now);
+    }
+
+    /// Nothing more is read: what waits is dropped, and what comes is ignored.
+    pub fn stop(&mut self, now: Instant) {
+        self.session.core.stop_recv(self.id, now);
+        self.session.check_over(now);
+    }
+
+    /// Another overflow policy than the config's, from now on.
+    pub fn set_overflow(&mut self, policy: OverflowPolicy, now: Instant) {
+        let core = &mut self.session.core;
+        if let Some(stream) = core.store.get_mut(self.id) {
+            stream.overflow = policy;
+            stream.timers.disarm(Timer::Stall);
+            if stream.pausing {
+                stream.arm_stall(now);
+            }
+        }
+        core.update_pause(self.id, now);
+    }
+}
