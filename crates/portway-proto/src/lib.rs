@@ -6,6 +6,7 @@ mod message;
 mod port;
 mod side;
 mod wire;
+pub mod ws;
 
 pub use message::{CloseFrame, Incoming, Kind, Transmit};
 pub use port::{InvalidPort, Port};
