@@ -55,28 +55,34 @@ impl Reading {
         let mut whole = Vec::new();
         let mut partial: Option<Message> = None;
         for piece in &self.pieces {
-            match piece {
-                Incoming::Binary { bytes, end } => {
-                    match partial.get_or_insert_with(|| Message::Binary(Vec::new())) {
-                        Message::Binary(all) => all.extend(bytes),
-                        other => panic!("binary inside of {other:?}"),
-                    }
-                    whole.extend(partial.take_if(|_| *end));
+            let (text, bytes, end) = match piece {
+                Incoming::Binary { bytes, end } => (false, bytes, *end),
+                Incoming::Text { bytes, end } => (true, bytes, *end),
+                Incoming::Ping(bytes) => {
+                    whole.push(Message::Ping(bytes.to_vec()));
+                    continue;
                 }
-                Incoming::Text { bytes, end } => {
-                    match partial.get_or_insert_with(|| Message::Text(Vec::new())) {
-                        Message::Text(all) => all.extend(bytes),
-                        other => panic!("text inside of {other:?}"),
-                    }
-                    whole.extend(partial.take_if(|_| *end));
+                Incoming::Pong(bytes) => {
+                    whole.push(Message::Pong(bytes.to_vec()));
+                    continue;
                 }
-                Incoming::Ping(bytes) => whole.push(Message::Ping(bytes.to_vec())),
-                Incoming::Pong(bytes) => whole.push(Message::Pong(bytes.to_vec())),
                 Incoming::Close(frame) => {
                     let frame = frame.as_ref().map(|frame| (frame.code, frame.reason.clone()));
                     whole.push(Message::Close(frame));
+                    continue;
                 }
                 unknown => panic!("{unknown:?}"),
+            };
+            let empty = if text { Message::Text } else { Message::Binary };
+            let mut message = partial.take().unwrap_or_else(|| empty(Vec::new()));
+            match (&mut message, text) {
+                (Message::Text(all), true) | (Message::Binary(all), false) => all.extend(bytes),
+                (other, _) => panic!("{piece:?} inside of {other:?}"),
+            }
+            if end {
+                whole.push(message);
+            } else {
+                partial = Some(message);
             }
         }
         (whole, partial)
@@ -107,12 +113,7 @@ impl Reading {
 }
 
 /// Our decoder at `side` over `data`, which comes in chunks as long as `cut` of what is left says.
-pub fn read(
-    side: Side,
-    limit: usize,
-    data: &[u8],
-    mut cut: impl FnMut(&[u8]) -> usize,
-) -> Reading {
+pub fn read(side: Side, limit: usize, data: &[u8], mut cut: impl FnMut(&[u8]) -> usize) -> Reading {
     let mut decoder = Decoder::new(side, limit);
     let mut reading =
         Reading { pieces: Vec::new(), empty: 0, violation: None, idle: false, left: 0 };
@@ -209,8 +210,7 @@ pub fn read_by_tungstenite(side: Side, limit: usize, data: &[u8]) -> (Vec<Messag
         .max_message_size(Some(limit))
         // It holds this against control frames too, whose limit is their own.
         .max_frame_size(Some(limit.max(125)));
-    let mut socket =
-        WebSocket::from_raw_socket(ReadOnly(Cursor::new(data)), role, Some(config));
+    let mut socket = WebSocket::from_raw_socket(ReadOnly(Cursor::new(data)), role, Some(config));
     let mut messages = Vec::new();
     loop {
         let message = match socket.read() {
@@ -251,10 +251,7 @@ pub fn judge(side: Side, limit: usize, data: &[u8]) {
     let (theirs, verdict) = read_by_tungstenite(side, limit, &data);
     if verdict == Verdict::NotUtf8 && reading.violation != Some(WsViolation::BadCloseReason) {
         assert!(ours.starts_with(&theirs), "ours {ours:?}, theirs {theirs:?}");
-        let bad_text = |message: &Message| match message {
-            Message::Text(bytes) => std::str::from_utf8(bytes).is_err(),
-            _ => false,
-        };
+        let bad_text = |message: &Message| matches!(message, Message::Text(bytes) if std::str::from_utf8(bytes).is_err());
         let mut after = ours[theirs.len()..].iter().chain(&partial);
         assert!(after.any(bad_text), "tungstenite misses UTF-8 in {after:?}");
         return;

@@ -153,8 +153,7 @@ impl Decoder {
                 if !header.fin {
                     return Err(WsViolation::FragmentedControl);
                 }
-                let length =
-                    within(header.length, MAX_CONTROL).ok_or(WsViolation::LongControl)?;
+                let length = within(header.length, MAX_CONTROL).ok_or(WsViolation::LongControl)?;
                 Ok(State::Control { control, length, mask })
             }
             Opcode::Data(data) => {
@@ -212,4 +211,254 @@ fn parse_close(payload: &[u8]) -> Result<Option<CloseFrame>, WsViolation> {
         1000..=1003 | 1007..=1013 | 3000..=4999 => CloseFrame::new(code, reason),
         _ => CloseFrame::new(CloseFrame::PROTOCOL_ERROR, "Protocol violation"),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode_all(side: Side, limit: usize, wire: &[u8]) -> (Vec<Incoming>, Option<WsViolation>) {
+        let mut decoder = Decoder::new(side, limit);
+        let mut input = BytesMut::from(wire);
+        let mut pieces = Vec::new();
+        loop {
+            match decoder.decode(&mut input) {
+                Ok(Some(piece)) => pieces.push(piece),
+                Ok(None) => return (pieces, None),
+                Err(violation) => return (pieces, Some(violation)),
+            }
+        }
+    }
+
+    fn client(wire: &[u8]) -> Vec<Incoming> {
+        let (pieces, violation) = decode_all(Side::Client, 1 << 20, wire);
+        assert_eq!(violation, None);
+        pieces
+    }
+
+    fn refused(side: Side, wire: &[u8]) -> WsViolation {
+        let (pieces, violation) = decode_all(side, 100, wire);
+        assert_eq!(pieces, []);
+        violation.expect("refused")
+    }
+
+    fn binary(bytes: &[u8], end: bool) -> Incoming {
+        Incoming::Binary { bytes: Bytes::copy_from_slice(bytes), end }
+    }
+
+    fn text(bytes: &[u8], end: bool) -> Incoming {
+        Incoming::Text { bytes: Bytes::copy_from_slice(bytes), end }
+    }
+
+    /// RFC 6455 section 5.7.
+    #[test]
+    fn rfc_examples() {
+        assert_eq!(client(b"\x81\x05Hello"), [text(b"Hello", true)]);
+        let masked = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+        assert_eq!(decode_all(Side::Server, 5, masked), (vec![text(b"Hello", true)], None));
+        assert_eq!(
+            client(b"\x01\x03Hel\x80\x02lo"),
+            [text(b"Hel", false), text(b"lo", true)],
+            "fragmented"
+        );
+        assert_eq!(client(b"\x89\x05Hello"), [Incoming::Ping(Bytes::from_static(b"Hello"))]);
+        let masked = b"\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+        let pong = Incoming::Pong(Bytes::from_static(b"Hello"));
+        assert_eq!(decode_all(Side::Server, 5, masked), (vec![pong], None));
+        let medium = [&[0x82, 0x7e, 1, 0][..], &[7; 256]].concat();
+        assert_eq!(client(&medium), [binary(&[7; 256], true)]);
+        let long = [&[0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0][..], &[7; 65_536]].concat();
+        assert_eq!(client(&long), [binary(&[7; 65_536], true)]);
+    }
+
+    /// protocol.md B.2.
+    #[test]
+    fn kubernetes_examples() {
+        assert_eq!(
+            client(b"\x82\x03\0\x90\x1f\x82\x03\x01\x90\x1f\x82\x04\0GET\x88\x02\x03\xe8"),
+            [
+                binary(b"\0\x90\x1f", true),
+                binary(b"\x01\x90\x1f", true),
+                binary(b"\0GET", true),
+                Incoming::Close(Some(CloseFrame::new(CloseFrame::NORMAL, ""))),
+            ]
+        );
+        assert_eq!(
+            client(b"\x81\x050kB8=\x81\x050R0VU"),
+            [text(b"0kB8=", true), text(b"0R0VU", true)]
+        );
+        let masked = b"\x82\x84\x37\xfa\x21\x3d\x37\xbd\x64\x69";
+        assert_eq!(decode_all(Side::Server, 4, masked), (vec![binary(b"\0GET", true)], None));
+    }
+
+    #[test]
+    fn a_frame_comes_in_the_pieces_it_arrives_in() {
+        let mut decoder = Decoder::new(Side::Server, 10);
+        let mut input = BytesMut::from(&b"\x82\x87\x01\x02\x03\x04"[..]);
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        assert!(!decoder.is_idle());
+        input.extend_from_slice(&[b'a' ^ 1]);
+        assert_eq!(decoder.decode(&mut input), Ok(Some(binary(b"a", false))));
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        input.extend_from_slice(&[b'b' ^ 2, b'c' ^ 3, b'd' ^ 4, b'e' ^ 1, b'f' ^ 2]);
+        assert_eq!(decoder.decode(&mut input), Ok(Some(binary(b"bcdef", false))));
+        input.extend_from_slice(&[b'g' ^ 3]);
+        assert_eq!(decoder.decode(&mut input), Ok(Some(binary(b"g", true))));
+        assert!(decoder.is_idle());
+    }
+
+    #[test]
+    fn control_frames_stand_between_the_pieces() {
+        assert_eq!(
+            client(b"\x02\x01a\x89\x00\x00\x01b\x8a\x01x\x80\x01c\x82\x01d"),
+            [
+                binary(b"a", false),
+                Incoming::Ping(Bytes::new()),
+                binary(b"b", false),
+                Incoming::Pong(Bytes::from_static(b"x")),
+                binary(b"c", true),
+                binary(b"d", true),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_control_frame_comes_whole() {
+        let mut decoder = Decoder::new(Side::Client, 0);
+        let mut input = BytesMut::from(&b"\x89\x02h"[..]);
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        assert_eq!((&input[..], decoder.is_idle()), (&b"h"[..], false));
+        input.extend_from_slice(b"i");
+        let ping = Incoming::Ping(Bytes::from_static(b"hi"));
+        assert_eq!(decoder.decode(&mut input), Ok(Some(ping)));
+        assert!(decoder.is_idle());
+    }
+
+    /// gorilla ends every message over 8 KiB with an empty fragment (protocol.md C.1).
+    #[test]
+    fn only_an_empty_last_fragment_is_an_empty_piece() {
+        assert_eq!(client(b"\x82\0"), [binary(b"", true)]);
+        assert_eq!(client(b"\x02\0\0\0\x80\0"), [binary(b"", true)]);
+        assert_eq!(client(b"\x02\x01a\0\0\x80\0"), [binary(b"a", false), binary(b"", true)]);
+        assert_eq!(client(b"\x01\0\x00\x01a\x80\x01b"), [text(b"a", false), text(b"b", true)]);
+    }
+
+    #[test]
+    fn lengths_may_take_more_bytes_than_they_need() {
+        assert_eq!(client(b"\x82\x7e\0\x01a"), [binary(b"a", true)]);
+        assert_eq!(client(b"\x82\x7f\0\0\0\0\0\0\0\x01a"), [binary(b"a", true)]);
+        assert_eq!(client(b"\x89\x7e\0\x01a"), [Incoming::Ping(Bytes::from_static(b"a"))]);
+    }
+
+    #[test]
+    fn text_need_not_be_utf_8() {
+        assert_eq!(client(b"\x81\x01\xff"), [text(b"\xff", true)]);
+    }
+
+    #[test]
+    fn each_violation() {
+        for bits in [0x10, 0x20, 0x40] {
+            assert_eq!(refused(Side::Client, &[0x82 | bits, 0]), WsViolation::ReservedBits);
+        }
+        for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
+            let violation = WsViolation::ReservedOpcode(opcode);
+            assert_eq!(refused(Side::Client, &[0x80 | opcode, 0]), violation);
+        }
+        assert_eq!(refused(Side::Server, b"\x82\x01a"), WsViolation::Unmasked);
+        assert_eq!(refused(Side::Server, b"\x89\x00"), WsViolation::Unmasked);
+        assert_eq!(refused(Side::Client, b"\x82\x81\x01\x02\x03\x04a"), WsViolation::Masked);
+        for control in [8, 9, 10] {
+            assert_eq!(refused(Side::Client, &[control, 0]), WsViolation::FragmentedControl);
+            let long = [0x80 | control, 126, 0, 126];
+            assert_eq!(refused(Side::Client, &long), WsViolation::LongControl);
+        }
+        assert_eq!(refused(Side::Client, b"\x80\x00"), WsViolation::UnexpectedContinuation);
+        assert_eq!(refused(Side::Client, b"\x00\x00"), WsViolation::UnexpectedContinuation);
+        assert_eq!(refused(Side::Client, b"\x02\x00\x82\x01a"), WsViolation::InterruptedMessage);
+        assert_eq!(refused(Side::Client, b"\x02\x00\x01\x01a"), WsViolation::InterruptedMessage);
+        assert_eq!(refused(Side::Client, b"\x82\x65"), WsViolation::MessageTooBig { limit: 100 });
+        let top_bit = b"\x82\x7f\x80\0\0\0\0\0\0\x01a";
+        assert_eq!(refused(Side::Client, top_bit), WsViolation::BadLength);
+        assert_eq!(refused(Side::Client, b"\x88\x01\x03"), WsViolation::BadClose);
+        assert_eq!(refused(Side::Client, b"\x88\x03\x03\xe8\xff"), WsViolation::BadCloseReason);
+    }
+
+    #[test]
+    fn the_limit_is_on_the_sum_of_the_fragments() {
+        let (pieces, violation) = decode_all(Side::Client, 3, b"\x02\x02ab\x00\x01c\x80\0");
+        assert_eq!((pieces.len(), violation), (3, None));
+        let wire = b"\x02\x02ab\x89\0\x80\x02cd";
+        let (pieces, violation) = decode_all(Side::Client, 3, wire);
+        assert_eq!(pieces, [binary(b"ab", false), Incoming::Ping(Bytes::new())]);
+        assert_eq!(violation, Some(WsViolation::MessageTooBig { limit: 3 }));
+        let (pieces, violation) = decode_all(Side::Client, 3, b"\x82\x03abc\x82\x03def");
+        assert_eq!((pieces.len(), violation), (2, None), "each message counts for itself");
+        let most = b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff";
+        let (_, violation) = decode_all(Side::Client, 3, most);
+        assert_eq!(violation, Some(WsViolation::MessageTooBig { limit: 3 }));
+    }
+
+    #[test]
+    fn a_violation_latches() {
+        let mut decoder = Decoder::new(Side::Client, 3);
+        let mut input = BytesMut::from(&b"\x82\x04abcd"[..]);
+        let violation = Err(WsViolation::MessageTooBig { limit: 3 });
+        assert_eq!(decoder.decode(&mut input), violation);
+        assert!(input.is_empty());
+        input.extend_from_slice(b"\x82\x01a");
+        assert_eq!(decoder.decode(&mut input), violation);
+        assert!(input.is_empty());
+        assert!(!decoder.is_idle());
+    }
+
+    #[test]
+    fn after_a_close_nothing_is_decoded() {
+        let mut decoder = Decoder::new(Side::Client, 3);
+        let mut input = BytesMut::from(&b"\x88\x00\x82\x01a"[..]);
+        assert_eq!(decoder.decode(&mut input), Ok(Some(Incoming::Close(None))));
+        assert!(input.is_empty() && decoder.is_idle());
+        input.extend_from_slice(b"\xff\xff\xff");
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        assert!(input.is_empty());
+    }
+
+    #[test]
+    fn a_close_inside_of_a_message_is_no_clean_end() {
+        let mut decoder = Decoder::new(Side::Client, 3);
+        let mut input = BytesMut::from(&b"\x02\x01a\x88\x00"[..]);
+        assert_eq!(decoder.decode(&mut input), Ok(Some(binary(b"a", false))));
+        assert_eq!(decoder.decode(&mut input), Ok(Some(Incoming::Close(None))));
+        assert!(!decoder.is_idle());
+    }
+
+    #[test]
+    fn close_codes() {
+        let close =
+            |code: u16| match &client(&[&[0x88, 3], &code.to_be_bytes()[..], b"x"].concat())[..] {
+                [Incoming::Close(Some(frame))] => (frame.code, frame.reason.clone()),
+                other => panic!("{other:?}"),
+            };
+        for good in [1000, 1003, 1007, 1008, 1011, 1013, 3000, 4999] {
+            assert_eq!(close(good), (good, "x".to_owned()));
+        }
+        for bad in [0, 999, 1004, 1005, 1006, 1014, 1015, 1016, 2999, 5000, 65_535] {
+            assert_eq!(close(bad), (1002, "Protocol violation".to_owned()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pieces_lie_in_the_memory_that_was_read_into() {
+        let wire =
+            b"\x02\x82\x01\x02\x03\x04ab\x89\x81\x01\x02\x03\x04c\x80\x83\x01\x02\x03\x04def";
+        let mut input = BytesMut::from(&wire[..]);
+        let memory = input.as_ptr_range();
+        let mut decoder = Decoder::new(Side::Server, 100);
+        let mut at = Vec::new();
+        while let Some(piece) = decoder.decode(&mut input).unwrap() {
+            if let Incoming::Binary { bytes, .. } | Incoming::Ping(bytes) = piece {
+                at.push(bytes.as_ptr() as usize - memory.start as usize);
+            }
+        }
+        assert_eq!(at, [6, 14, 21]);
+    }
 }

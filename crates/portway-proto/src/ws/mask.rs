@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn copy_goes_on_across_blocks_and_calls() {
-        let payload: Vec<u8> = (0..3 * BLOCK + 5).map(|i| (i % 251) as u8).collect();
+        let payload: Vec<u8> = (0..=250).cycle().take(3 * BLOCK + 5).collect();
         let mut out = BytesMut::from(&b"before"[..]);
         let mut mask = Mask::new(KEY);
         mask.copy(&payload[..3], &mut out);

@@ -9,5 +9,4 @@ pub mod ws;
 pub type Body = fn(&[u8]);
 
 /// Every target by name, for the corpus replay. `tests/corpus.rs` fails when `fuzz/` and this list differ.
-pub const TARGETS: &[(&str, Body)] =
-    &[("ws_decode", ws::decode), ("ws_roundtrip", ws::roundtrip)];
+pub const TARGETS: &[(&str, Body)] = &[("ws_decode", ws::decode), ("ws_roundtrip", ws::roundtrip)];

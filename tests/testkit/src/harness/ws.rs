@@ -147,7 +147,8 @@ mod tests {
             let [high, low] = length.to_be_bytes();
             [kind, head, high, low, 7, 0x37, 0xfa, 0x21, 0x3d]
         };
-        let sent = |first: u8, messages: &[[u8; MESSAGE]]| [&[first], &messages.concat()[..]].concat();
+        let sent =
+            |first: u8, messages: &[[u8; MESSAGE]]| [&[first], &messages.concat()[..]].concat();
         let roundtrip = [
             ("client", sent(0, &[message(0, 1, 300), message(1, 0, 5), message(0, 8, 1200)])),
             ("server", sent(1, &[message(0, 1, 300), message(1, 0, 5), message(0, 8, 1200)])),
