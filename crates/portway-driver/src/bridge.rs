@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use event_listener::EventListener;
-use portway_proto::{CloseReason, Port, Session, StreamEvent, StreamId};
+use portway_proto::{CloseReason, Event, Port, Session, StreamId};
 
 use crate::connection::{Connection, Moved};
 use crate::relay::{Relay, RelayFailure, RelayReport, RelayRules};
@@ -21,6 +21,7 @@ use crate::{Runtime, Socket, Transport};
 #[must_use = "a bridge moves nothing unless it is awaited"]
 pub struct Bridge<R: Runtime, T, S> {
     runtime: R,
+    session: Session,
     connection: Connection<T>,
     rules: RelayRules,
     relays: Vec<Relay<S>>,
@@ -65,7 +66,8 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     pub fn new(runtime: R, session: Session, transport: T, rules: RelayRules) -> Self {
         Self {
             runtime,
-            connection: Connection::new(session, transport),
+            session,
+            connection: Connection::new(transport),
             rules,
             relays: Vec::new(),
             pods: None,
@@ -103,14 +105,17 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Moved {
         let now = self.runtime.now();
-        self.connection.handle_timeout(now);
-        let mut moved = self.connection.poll_inbound(cx, now);
+        self.connection.handle_timeout(&mut self.session, now);
+        let mut moved = self.connection.poll_inbound(cx, &mut self.session, now);
         moved |= self.poll_pods(cx, now);
         moved |= self.poll_relays(cx, now);
-        moved |= self.connection.poll_outbound(cx, now);
-        if let Some(reason) = self.connection.drain_events(|_, _: StreamEvent| {}) {
-            self.closed = Some(reason);
-            moved = Moved::Something;
+        moved |= self.connection.poll_outbound(cx, &mut self.session, now);
+        // What happens to streams is seen by calling them; only the end is heard of here.
+        while let Some(event) = self.session.poll_event() {
+            if let Event::Closed(reason) = event {
+                self.closed = Some(reason);
+                moved = Moved::Something;
+            }
         }
         moved
     }
@@ -119,7 +124,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         let mut moved = Moved::Nothing;
         let mut index = 0;
         while let Some(relay) = self.relays.get_mut(index) {
-            let session = &mut self.connection.session;
+            let session = &mut self.session;
             let before = relay.bytes();
             if !relay.is_over() {
                 moved |= relay.poll(cx, session, now);
@@ -141,7 +146,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
 
     fn poll_pods(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
         let Some(pods) = &mut self.pods else { return Moved::Nothing };
-        let session = &mut self.connection.session;
+        let session = &mut self.session;
         let mut moved = Moved::Nothing;
         while let Some(id) = session.accept() {
             if let Some(port) = session.port(id) {
@@ -176,10 +181,10 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     fn abort(&mut self) {
         let now = self.runtime.now();
         for relay in &mut self.relays {
-            relay.abort(&mut self.connection.session, RelayFailure::Aborted, now);
+            relay.abort(&mut self.session, RelayFailure::Aborted, now);
         }
         self.ended.extend(self.relays.drain(..).map(Relay::into_report));
-        self.connection.abort(now);
+        self.connection.abort(&mut self.session, now);
         self.closed.get_or_insert(CloseReason::Aborted);
     }
 
@@ -212,7 +217,7 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
                 continue;
             }
             let relays = this.relays.iter().filter_map(Relay::deadline);
-            let at = relays.chain(this.connection.session.poll_timeout()).min();
+            let at = relays.chain(this.session.poll_timeout()).min();
             if this.deadline.poll(&this.runtime, at, cx).is_pending() {
                 return Poll::Pending;
             }
@@ -225,6 +230,7 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
 impl<R: Runtime, T: fmt::Debug, S: fmt::Debug> fmt::Debug for Bridge<R, T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bridge")
+            .field("session", &self.session)
             .field("connection", &self.connection)
             .field("relays", &self.relays)
             .finish_non_exhaustive()

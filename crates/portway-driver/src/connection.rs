@@ -1,18 +1,17 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use portway_proto::{CloseReason, Event, Session, StreamEvent, StreamId};
+use portway_proto::Session;
 
 use crate::transport::{Transport, TransportError};
 
-/// A session and the transport below it: the part of the run loop that knows no local socket.
+/// The transport below a session: the part of the run loop that knows no local socket.
 ///
 /// The loop, once for all runtimes, in this order: timers by the clock (not by a timer's readiness,
 /// which a runtime may delay), then inbound, then whatever the owner moves between streams and
 /// sockets, then outbound, then events.
 #[derive(Debug)]
 pub(crate) struct Connection<T> {
-    pub(crate) session: Session,
     transport: T,
     state: State,
 }
@@ -52,36 +51,41 @@ impl<T: Transport> Connection<T> {
     /// Messages taken from the transport before the others get their turn.
     const INBOUND_BUDGET: usize = 64;
 
-    pub(crate) fn new(session: Session, transport: T) -> Self {
-        Self { session, transport, state: State::Open }
+    pub(crate) fn new(transport: T) -> Self {
+        Self { transport, state: State::Open }
     }
 
     pub(crate) fn is_gone(&self) -> bool {
         self.state == State::Gone
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.session.poll_timeout().is_some_and(|at| at <= now) {
-            self.session.handle_timeout(now);
+    pub(crate) fn handle_timeout(&self, session: &mut Session, now: Instant) {
+        if session.poll_timeout().is_some_and(|at| at <= now) {
+            session.handle_timeout(now);
         }
     }
 
     /// Transport to session.
-    pub(crate) fn poll_inbound(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
+    pub(crate) fn poll_inbound(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &mut Session,
+        now: Instant,
+    ) -> Moved {
         let mut moved = Moved::Nothing;
         for _ in 0..Self::INBOUND_BUDGET {
-            if !self.session.wants_read() {
+            if !session.wants_read() {
                 break;
             }
             match self.transport.poll_receive(cx) {
-                Poll::Ready(Ok(Some(piece))) => self.session.handle_incoming(piece, now),
-                Poll::Ready(Ok(None)) => self.session.handle_disconnect(now),
+                Poll::Ready(Ok(Some(piece))) => session.handle_incoming(piece, now),
+                Poll::Ready(Ok(None)) => session.handle_disconnect(now),
                 Poll::Ready(Err(TransportError::Violation(violation))) => {
-                    self.session.handle_violation(violation, now);
+                    session.handle_violation(violation, now);
                 }
                 Poll::Ready(Err(TransportError::Io(error))) => {
                     tracing::debug!(%error, "transport lost");
-                    self.session.handle_disconnect(now);
+                    session.handle_disconnect(now);
                 }
                 Poll::Pending => break,
             }
@@ -91,7 +95,12 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Session to transport, and the way out after the end.
-    pub(crate) fn poll_outbound(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
+    pub(crate) fn poll_outbound(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &mut Session,
+        now: Instant,
+    ) -> Moved {
         if self.state == State::Gone {
             return Moved::Nothing;
         }
@@ -99,7 +108,7 @@ impl<T: Transport> Connection<T> {
         loop {
             let mut filled = false;
             while self.transport.has_room()
-                && let Some(transmit) = self.session.poll_transmit(now)
+                && let Some(transmit) = session.poll_transmit(now)
             {
                 self.transport.send(transmit);
                 filled = true;
@@ -110,14 +119,14 @@ impl<T: Transport> Connection<T> {
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(%error, "transport lost");
-                    self.session.handle_disconnect(now);
+                    session.handle_disconnect(now);
                     self.state = State::Gone;
                     return Moved::Something;
                 }
                 Poll::Pending => return moved,
             }
         }
-        if self.session.is_closed() && self.state == State::Open {
+        if session.is_closed() && self.state == State::Open {
             self.state = State::Leaving;
         }
         if self.state == State::Leaving && self.transport.poll_shutdown(cx).is_ready() {
@@ -127,25 +136,9 @@ impl<T: Transport> Connection<T> {
         moved
     }
 
-    /// Hands events to `each`; the last of all is returned.
-    pub(crate) fn drain_events(
-        &mut self,
-        mut each: impl FnMut(StreamId, StreamEvent),
-    ) -> Option<CloseReason> {
-        let mut closed = None;
-        while let Some(event) = self.session.poll_event() {
-            match event {
-                Event::Stream { id, event } => each(id, event),
-                Event::Closed(reason) => closed = Some(reason),
-                _ => {}
-            }
-        }
-        closed
-    }
-
     /// Drops the transport with no goodbye.
-    pub(crate) fn abort(&mut self, now: Instant) {
-        self.session.abort(now);
+    pub(crate) fn abort(&mut self, session: &mut Session, now: Instant) {
+        session.abort(now);
         self.transport.abort();
         self.state = State::Gone;
     }

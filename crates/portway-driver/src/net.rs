@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use crate::Socket;
 
 /// What the driver needs of a network: connections out and listeners.
-pub trait Net: Clone + Send + Sync + 'static {
+pub trait Net: Clone + Send + Sync + Unpin + 'static {
     /// A connection.
     type Socket: Socket;
     /// A listening socket.
@@ -35,7 +35,8 @@ pub trait Listener: Send + Unpin + 'static {
     ///
     /// # Errors
     /// What the system says; the listener goes on after it.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Socket, SocketAddr)>>;
+    fn poll_accept(&mut self, cx: &mut Context<'_>)
+    -> Poll<io::Result<(Self::Socket, SocketAddr)>>;
 }
 
 /// Where to connect to.

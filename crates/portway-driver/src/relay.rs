@@ -48,16 +48,12 @@ impl RelayRules {
 
     /// Both directions live for as long as they like, and a FIN is a FIN: right for a program, and
     /// for a pod whose runtime is better than today's.
-    pub const FAITHFUL: Self =
-        Self { pass_fin: true, grace: None, read_size: Self::READ_SIZE };
+    pub const FAITHFUL: Self = Self { pass_fin: true, grace: None, read_size: Self::READ_SIZE };
 
     /// What containerd and CRI-O do at the pod (protocol.md B.8): a client's end never becomes a
     /// FIN, and one second after either direction is over everything is.
-    pub const RUNTIME: Self = Self {
-        pass_fin: false,
-        grace: Some(Duration::from_secs(1)),
-        read_size: Self::READ_SIZE,
-    };
+    pub const RUNTIME: Self =
+        Self { pass_fin: false, grace: Some(Duration::from_secs(1)), read_size: Self::READ_SIZE };
 }
 
 /// Socket to session.
@@ -181,12 +177,7 @@ impl<S: Socket> Relay<S> {
         session.release(self.id, now);
     }
 
-    fn poll_outward(
-        &mut self,
-        cx: &mut Context<'_>,
-        session: &mut Session,
-        now: Instant,
-    ) -> Moved {
+    fn poll_outward(&mut self, cx: &mut Context<'_>, session: &mut Session, now: Instant) -> Moved {
         let mut moved = Moved::Nothing;
         while self.outward == Outward::Open {
             let end = self.take_in_hand(session);

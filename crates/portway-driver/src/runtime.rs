@@ -5,7 +5,7 @@ use std::time::Instant;
 
 /// What the driver needs of an async runtime: time and tasks. All time enters the driver here, so
 /// that a test can bring its own clock.
-pub trait Runtime: Clone + Send + Sync + 'static {
+pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     /// A timer.
     type Sleep: Sleep;
 

@@ -16,11 +16,8 @@ pub trait Socket: Send + Unpin + 'static {
     ///
     /// # Errors
     /// What the system says.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<usize>>;
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>)
+    -> Poll<io::Result<usize>>;
 
     /// Writes the front of `bufs` and returns how much.
     ///
@@ -74,10 +71,7 @@ impl<'a> ReadBuf<'a> {
     ///
     /// # Errors
     /// What `read` says; nothing is kept then.
-    pub fn fill(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+    pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         self.make_space();
         let start = self.memory.len();
         let space = self.want.min(self.memory.capacity() - start);
@@ -194,4 +188,3 @@ impl<S: Socket> hyper::rt::Write for HyperIo<S> {
         self.get_mut().socket.poll_write_vectored(cx, bufs)
     }
 }
-

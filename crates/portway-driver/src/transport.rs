@@ -19,8 +19,7 @@ pub trait Transport: Send + Unpin + 'static {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Incoming>, TransportError>>;
 
-    /// Ready: [`send`](Self::send) may be called once. Pending: after progress of
-    /// [`poll_flush`](Self::poll_flush).
+    /// [`send`](Self::send) may be called. If not: after progress of [`poll_flush`](Self::poll_flush).
     fn has_room(&self) -> bool;
 
     /// Takes one message; call only after [`has_room`](Self::has_room).
@@ -75,8 +74,15 @@ pub struct WsTransport<S> {
 enum Outbox {
     /// Written only when full or when the session has no more, and filled only when empty: what is
     /// left of a partial write is never shifted.
-    Masked { bytes: BytesMut, keys: MaskKeys, writing: bool },
-    Plain { frames: VecDeque<ws::Frame>, held: usize },
+    Masked {
+        bytes: BytesMut,
+        keys: MaskKeys,
+        writing: bool,
+    },
+    Plain {
+        frames: VecDeque<ws::Frame>,
+        held: usize,
+    },
 }
 
 impl<S: Socket> WsTransport<S> {
@@ -155,7 +161,7 @@ impl<S: Socket> Transport for WsTransport<S> {
             }
             Outbox::Plain { frames, held } => {
                 let frame = ws::encode(transmit);
-                *held += frame.head().len() + frame.body().len();
+                *held += frame.remaining();
                 frames.push_back(frame);
             }
         }
@@ -179,8 +185,7 @@ impl<S: Socket> Transport for WsTransport<S> {
                 while !frames.is_empty() {
                     let mut slices = [IoSlice::new(&[]); 64];
                     let used = fill_slices(frames, &mut slices);
-                    let written =
-                        ready!(self.socket.poll_write_vectored(cx, &slices[..used]))?;
+                    let written = ready!(self.socket.poll_write_vectored(cx, &slices[..used]))?;
                     *held -= nonzero(written)?;
                     advance_frames(frames, written);
                 }
@@ -217,7 +222,9 @@ fn fill_slices<'a>(frames: &'a VecDeque<ws::Frame>, slices: &mut [IoSlice<'a>]) 
 
 fn advance_frames(frames: &mut VecDeque<ws::Frame>, mut written: usize) {
     while let Some(frame) = frames.front_mut() {
-        written -= frame.advance(written);
+        let of_frame = written.min(frame.remaining());
+        frame.advance(of_frame);
+        written -= of_frame;
         if frame.has_remaining() {
             return;
         }
