@@ -387,6 +387,8 @@ mod tests {
     fn the_limit_is_on_the_sum_of_the_fragments() {
         let (pieces, violation) = decode_all(Side::Client, 3, b"\x02\x02ab\x00\x01c\x80\0");
         assert_eq!((pieces.len(), violation), (3, None));
+        let (pieces, violation) = decode_all(Side::Client, 3, b"\x02\x02ab\x00\x01c\x80\x01d");
+        assert_eq!((pieces.len(), violation.is_some()), (2, true));
         let wire = b"\x02\x02ab\x89\0\x80\x02cd";
         let (pieces, violation) = decode_all(Side::Client, 3, wire);
         assert_eq!(pieces, [binary(b"ab", false), Incoming::Ping(Bytes::new())]);

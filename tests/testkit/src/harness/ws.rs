@@ -135,7 +135,7 @@ mod tests {
             ),
             ("long", wire(CLIENT, &[&long])),
             ("fragments", wire(CLIENT, &[b"\x02\x04SPDY", b"\x89\x02hi", b"\x00\x01!", b"\x80\0"])),
-            ("fragments-over-limit", wire(0b010, &[b"\x02\x02ab", b"\x00\x02cd", b"\x80\x01e"])),
+            ("fragments-over-limit", wire(0b010, &[b"\x02\x4d", &[7; 77], b"\x80\x4d", &[7; 77]])),
             ("not-minimal", wire(CLIENT, &[b"\x82\x7f\0\0\0\0\0\0\0\x02ab", b"\x8a\x7e\0\x01c"])),
             ("top-bit", wire(CLIENT, &[b"\x82\x7f\x80\0\0\0\0\0\0\x02ab"])),
             ("close", wire(CLIENT, &[b"\x81\x02hi", b"\x88\x02\x03\xe8", b"\x82\x01x"])),
@@ -152,7 +152,7 @@ mod tests {
         let roundtrip = [
             ("client", sent(0, &[message(0, 1, 300), message(1, 0, 5), message(0, 8, 1200)])),
             ("server", sent(1, &[message(0, 1, 300), message(1, 0, 5), message(0, 8, 1200)])),
-            ("lengths", sent(0, &[message(0, 0x81, 5), message(0, 0x80, 7), message(0, 0x88, 4)])),
+            ("lengths", sent(0, &[message(0, 0x81, 5), message(0, 0x80, 8), message(0, 0x88, 4)])),
             ("control", sent(1, &[message(2, 0, 0), message(3, 1, 130), message(4, 0, 200)])),
             ("empty", sent(0, &[message(0, 0, 0), message(1, 0, 0), message(4, 0, 0)])),
         ];
