@@ -1,5 +1,5 @@
 //! The client's end of the upgrade: what goes out, and which answers are believed.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use portway_proto::handshake::{

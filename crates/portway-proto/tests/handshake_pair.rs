@@ -1,5 +1,5 @@
 //! Our client against our server, and each of them against tungstenite.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 
@@ -88,10 +88,8 @@ proptest! {
         let key = Key::new(key);
         let uri = pod_path("ns", "pod").parse().unwrap();
         let request = offer.request(&uri, key, HeaderMap::new()).unwrap();
-        let parameter = match offer.peer() {
-            Peer::Kubelet => PortsParameter::Port,
-            _ => PortsParameter::Ports,
-        };
+        let kubelet = offer.peer() == Peer::Kubelet;
+        let parameter = if kubelet { PortsParameter::Port } else { PortsParameter::Ports };
         let server = Acceptor::new().forms(&served).parameter(parameter);
         let common: Vec<_> = offer.forms().iter().filter(|form| served.contains(form)).collect();
         match server.accept(&request) {

@@ -1,5 +1,5 @@
 //! What a refusal means and what is to be done: every row of protocol.md A.6.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::time::Duration;
 
@@ -153,9 +153,9 @@ fn spdy_of_another_version_names_what_the_server_speaks() {
 
 #[test]
 fn retry_after_is_honoured_from_header_and_body() {
-    let after = |refusal: Refusal| match refusal.action() {
-        Action::Retry { after } => after.map(|after| after.as_secs()),
-        other => panic!("{other:?}"),
+    let after = |refusal: Refusal| {
+        let Action::Retry { after } = refusal.action() else { panic!("{refusal}") };
+        after.map(|after| after.as_secs())
     };
     assert_eq!(after(with_header(429, "retry-after", "60", "")), Some(60));
     assert_eq!(after(with_header(503, "retry-after", " 7 ", "")), Some(7));

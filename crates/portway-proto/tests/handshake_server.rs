@@ -1,5 +1,5 @@
 //! The server's end of the upgrade: every row of protocol.md A.2, A.3 and A.5.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use http::{HeaderMap, Method, Request, StatusCode};
 use portway_proto::WireForm;
