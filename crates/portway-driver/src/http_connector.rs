@@ -43,7 +43,8 @@ impl<N: Net + Runtime> HttpConnector<N> {
         namespace: impl Into<String>,
         pod: impl Into<String>,
     ) -> Result<Self, InvalidServer> {
-        let invalid = |problem| InvalidServer { given: server.chars().take(200).collect(), problem };
+        let invalid =
+            |problem| InvalidServer { given: server.chars().take(200).collect(), problem };
         let url: Uri = server.parse().map_err(|_| invalid("it is not a URL"))?;
         match url.scheme_str() {
             Some("http") => {}
@@ -125,10 +126,8 @@ impl<N: Net + Runtime> Connector for HttpConnector<N> {
         let deadline = self.net.now() + target.connect_timeout;
         let connecting = until(&self.net, deadline, self.net.connect(&target.server)).await;
         let connected = connecting.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-        let io = connected.map_err(|source| DialError::Connect {
-            at: at.clone(),
-            source: Arc::new(source),
-        })?;
+        let io = connected
+            .map_err(|source| DialError::Connect { at: at.clone(), source: Arc::new(source) })?;
 
         let deadline = self.net.now() + target.answer_timeout;
         match until(&self.net, deadline, upgrade(&self.net, io, &offer, request, key)).await {

@@ -11,7 +11,8 @@ use crate::bind::bind;
 use crate::dial::{Dialled, dial};
 use crate::door::{Door, Shared};
 use crate::{
-    Bound, Bridge, ConnectError, Connector, Endpoint, Events, ListenError, ListenStats, Mapping, Net, Options, Runtime,
+    Bound, Bridge, ConnectError, Connector, Endpoint, Events, ListenError, ListenStats, Mapping,
+    Net, Options, Runtime,
 };
 
 /// Local ports that lead into a pod. Every program that connects gets a session of its own, so that

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use portway_proto::handshake::{Key, MAX_BODY, Offer, Refusal, UpgradeError};
 
-use crate::socket::HyperIo;
 use crate::runtime::until;
+use crate::socket::HyperIo;
 use crate::{Runtime, Socket, Upgraded};
 
 /// What came of an upgrade request.
@@ -127,4 +127,3 @@ async fn drive<T>(
     })
     .await
 }
-
