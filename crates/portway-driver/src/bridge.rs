@@ -172,7 +172,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
                     self.relays.push(Relay::refused(id, self.rules, text));
                 }
             }
-            pods.pending.swap_remove(index);
+            drop(pods.pending.swap_remove(index));
             moved = Moved::Something;
         }
         moved

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ impl<N: Net + Runtime> HttpConnector<N> {
         let host = host.ok_or_else(|| invalid("it names no host"))?;
         let port = url.port_u16().unwrap_or(80);
         let literal = host.trim_start_matches('[').trim_end_matches(']');
-        let server = match literal.parse() {
+        let server = match literal.parse::<IpAddr>() {
             Ok(ip) => Addr::Ip((ip, port).into()),
             Err(_) => Addr::Host(host.to_owned(), port),
         };
@@ -149,7 +150,7 @@ impl Target {
     fn uri(&self, to: &Endpoint) -> Result<Uri, DialError> {
         let path = match self.peer {
             Peer::Kubelet => kubelet_path(&to.namespace, &to.pod, None),
-            _ => pod_path(&to.namespace, &to.pod),
+            Peer::ApiServer | _ => pod_path(&to.namespace, &to.pod),
         };
         let prefix = self.url.path().trim_end_matches('/');
         let mut parts = self.url.clone().into_parts();

@@ -33,7 +33,7 @@ pub use forward::Forward;
 pub use http_connector::{HttpConnector, InvalidServer};
 pub use listen::{Leftover, Listening, Probe};
 pub use mapping::{Bound, Mapping};
-pub use net::{Addr, Listener, Net};
+pub use net::{Addr, Listener, Net, listening_socket};
 pub use options::Options;
 pub use port_stream::PortStream;
 pub use portway_proto as proto;

@@ -108,7 +108,7 @@ impl Listening {
     /// The first local address: the one to use where there is one mapping.
     pub fn local_addr(&self) -> SocketAddr {
         // `listen` makes at least one, or fails.
-        self.bound.first().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |bound| bound.local)
+        self.bound.first().map_or_else(|| ([0, 0, 0, 0], 0).into(), |bound| bound.local)
     }
 
     /// Does one upgrade, for the first mapping, and says what the server answered. On v4 the pod is

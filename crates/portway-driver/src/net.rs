@@ -63,3 +63,27 @@ impl From<SocketAddr> for Addr {
         Self::Ip(addr)
     }
 }
+
+/// A listening TCP socket, set up alike for every runtime: not blocking, a long queue, its port usable
+/// again right after us, and IPv6 without IPv4 in it, so that the two do not get in each other's way.
+///
+/// # Errors
+/// What the system says.
+pub fn listening_socket(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    const QUEUE: i32 = 1_024;
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(addr),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // On Windows the option means something else: that the port may be stolen.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(QUEUE)?;
+    Ok(socket.into())
+}

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -186,7 +186,7 @@ impl<S: Socket> Relay<S> {
                     ReadError::Blocked => break,
                     // The `None` of `read()`: the clean end.
                     ReadError::Stopped => self.outward = Outward::Finishing,
-                    _ => self.fail_with_stream(session, now),
+                    ReadError::Failed | _ => self.fail_with_stream(session, now),
                 }
                 moved = Moved::Something;
                 continue;
@@ -239,11 +239,10 @@ impl<S: Socket> Relay<S> {
             *slot = IoSlice::new(bytes);
         }
         let used = self.in_hand.len().min(slices.len());
-        let written = match socket.poll_write_vectored(cx, &slices[..used]) {
-            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            Poll::Ready(Ok(written)) => written,
-            other => return other,
-        };
+        let written = ready!(socket.poll_write_vectored(cx, &slices[..used]))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
         let mut left = written;
         while let Some(front) = self.in_hand.front_mut() {
             let n = left.min(front.len());

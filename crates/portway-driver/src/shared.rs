@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use portway_proto::{CloseReason, Session, StreamError, StreamEvent, StreamId};
+use portway_proto::{CloseReason, Event, Session, StreamError, StreamEvent, StreamId};
 
 use crate::connection::{Connection, Moved};
 use crate::runtime::Deadline;
@@ -118,7 +118,7 @@ impl Inner {
         };
         let kind = match error {
             StreamError::Remote(_) | StreamError::Reset => io::ErrorKind::ConnectionReset,
-            _ => io::ErrorKind::ConnectionAborted,
+            StreamError::Overflow | StreamError::Session(_) | _ => io::ErrorKind::ConnectionAborted,
         };
         io::Error::new(kind, error.clone())
     }
@@ -127,8 +127,8 @@ impl Inner {
     fn take_ready(&mut self, ready: &mut Vec<Waker>) {
         while let Some(event) = self.session.poll_event() {
             match event {
-                portway_proto::Event::Stream { id, event } => self.take_for(id, event, ready),
-                portway_proto::Event::Closed(reason) => {
+                Event::Stream { id, event } => self.take_for(id, event, ready),
+                Event::Closed(reason) => {
                     self.closed = Some(reason);
                     ready.append(&mut self.closed_wakers);
                     for wakers in self.wakers.values_mut() {
@@ -137,7 +137,7 @@ impl Inner {
                         ready.extend(wakers.flush.take());
                     }
                 }
-                _ => {}
+                Event::Ready | _ => {}
             }
         }
         for (id, wakers) in &mut self.wakers {

@@ -76,7 +76,7 @@ enum Outbox {
     /// left of a partial write is never shifted.
     Masked {
         bytes: BytesMut,
-        keys: MaskKeys,
+        keys: Box<MaskKeys>,
         writing: bool,
     },
     Plain {
@@ -99,9 +99,11 @@ impl<S: Socket> WsTransport<S> {
         read_size: usize,
     ) -> Self {
         let outbox = match side {
-            Side::Client => {
-                Outbox::Masked { bytes: BytesMut::new(), keys: MaskKeys::new(), writing: false }
-            }
+            Side::Client => Outbox::Masked {
+                bytes: BytesMut::new(),
+                keys: Box::new(MaskKeys::new()),
+                writing: false,
+            },
             Side::Server => Outbox::Plain { frames: VecDeque::new(), held: 0 },
         };
         Self {
