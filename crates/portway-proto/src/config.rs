@@ -188,12 +188,12 @@ impl Config {
         self
     }
 
-    /// How many keep-alives in a row may stay unanswered before the peer counts as dead. Default 3.
-    /// Only those count before which we sent no data since the last answer: a server that is
-    /// blocked by a slow pod answers no ping (protocol.md B.6).
+    /// How many pings in a row may stay unanswered before the peer counts as dead; at least 1.
+    /// Default 3. Only those count that were sent with no data between them and the last answered
+    /// ping: a server that is blocked by a slow pod answers none (protocol.md B.6).
     #[must_use]
     pub const fn with_keep_alive_misses(mut self, misses: u32) -> Self {
-        self.keep_alive_misses = misses;
+        self.keep_alive_misses = if misses == 0 { 1 } else { misses };
         self
     }
 
@@ -272,6 +272,11 @@ impl Config {
     /// The most bytes a session of `streams` streams can hold, when the transport hands in pieces of
     /// at most `piece` bytes. [`Stats::buffered`](crate::Stats::buffered) never exceeds it.
     pub const fn worst_case(&self, streams: usize, piece: usize) -> usize {
-        streams * (self.recv_buffer + piece + self.send_buffer + self.error_text)
+        let stream = self
+            .recv_buffer
+            .saturating_add(piece)
+            .saturating_add(self.send_buffer)
+            .saturating_add(self.error_text);
+        streams.saturating_mul(stream)
     }
 }
