@@ -25,6 +25,10 @@ pub(crate) struct Core {
     pub(crate) stats: Stats,
     pub(crate) liveness: Liveness,
     events: VecDeque<StreamId>,
+    /// Every port was announced.
+    announced: bool,
+    /// The session has begun to close.
+    pub(crate) closing: bool,
     ready_due: bool,
     closed: Closed,
     /// Streams that keep the session paused, and since when.
@@ -69,6 +73,8 @@ impl Core {
             stats: Stats::default(),
             liveness,
             events: VecDeque::new(),
+            announced: false,
+            closing: false,
             ready_due: false,
             closed: Closed::NotYet,
             pausing: 0,
@@ -93,10 +99,15 @@ impl Core {
         self.liveness.last_activity = now;
     }
 
-    /// Every port was announced.
+    /// Every port was announced: news only to a session that has not begun to close.
     pub(crate) fn ready(&mut self) {
         self.timers.disarm(Timer::Open);
-        self.ready_due = true;
+        self.announced = true;
+        self.ready_due = !self.closing;
+    }
+
+    pub(crate) const fn is_announced(&self) -> bool {
+        self.announced
     }
 
     /// The other side has announced the stream.
