@@ -115,7 +115,10 @@ impl Session {
         self.core.note_alive(now);
         let result = match piece {
             Incoming::Ping(payload) => {
-                self.pong = Some(payload);
+                // Nothing follows our Close.
+                if self.may_send() {
+                    self.pong = Some(payload);
+                }
                 Ok(())
             }
             Incoming::Pong(_) => {
@@ -341,6 +344,15 @@ impl Session {
         }
     }
 
+    /// Our Close is not on the wire yet.
+    fn may_send(&self) -> bool {
+        match &self.state {
+            State::Open => true,
+            State::Closing(closing) => closing.frame.is_some(),
+            State::Closed => false,
+        }
+    }
+
     /// Rulings: a client takes text only where the form is text; a server does not look at the
     /// opcode, as the reference does not.
     fn takes_text(&self) -> bool {
@@ -362,7 +374,7 @@ impl Session {
             CloseReason::Peer { code, reason: reason.into() }
         };
         self.core.end_all(&reason, now);
-        let echo = if code == 1005 { CloseFrame::NORMAL } else { code };
+        let echo = if CloseFrame::may_be_sent(code) { code } else { CloseFrame::NORMAL };
         match &mut self.state {
             State::Open => {
                 let frame = Some(CloseFrame::new(echo, ""));
