@@ -29,10 +29,10 @@ impl Timer {
             Self::Open
             | Self::KeepAlive
             | Self::Idle
-            | Self::Close
             | Self::HalfClose
             | Self::ErrorSettle => true,
-            Self::Stall => false,
+            // A close has to end even if nobody reads any more.
+            Self::Stall | Self::Close => false,
         }
     }
 
