@@ -197,8 +197,9 @@ impl Config {
         self
     }
 
-    /// Ends a session in which nothing moved for this long, keep-alives of the peer included.
-    /// Default: never for a client, 4 h for a server.
+    /// Ends a session in which nothing moved for this long. The peer's pings and empty messages are
+    /// movement; its answers to our keep-alives are not. Default: never for a client, 4 h for a
+    /// server.
     #[must_use]
     pub const fn with_idle_timeout(mut self, wait: Option<Duration>) -> Self {
         self.idle_timeout = wait;

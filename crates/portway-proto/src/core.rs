@@ -37,13 +37,70 @@ pub(crate) struct Core {
 }
 
 /// Whether the peer still answers (rulings: misses count only while we sent no data since the last
-/// answer, because a v4 server that a slow pod blocks answers nothing).
+/// answered ping, because a v4 server that a slow pod blocks answers nothing).
 #[derive(Debug)]
 pub(crate) struct Liveness {
-    pub(crate) misses: u32,
-    pub(crate) unanswered: bool,
-    pub(crate) sent_since_answer: bool,
+    misses: u32,
+    /// The number of the latest ping, its payload.
+    ping: u32,
+    /// A ping is on the wire, and nothing came since.
+    unanswered: bool,
+    /// Data that may block the peer: sent after the last ping that was answered.
+    sent_since_answer: bool,
+    /// The part of it that the answer to the latest ping would say nothing about.
+    sent_since_ping: bool,
+    /// When something other than our keep-alives moved.
     pub(crate) last_activity: Instant,
+}
+
+impl Liveness {
+    const fn new(now: Instant) -> Self {
+        Self {
+            misses: 0,
+            ping: 0,
+            unanswered: false,
+            sent_since_answer: false,
+            sent_since_ping: false,
+            last_activity: now,
+        }
+    }
+
+    /// The peer said something.
+    const fn heard(&mut self) {
+        self.misses = 0;
+        self.unanswered = false;
+    }
+
+    const fn sent_data(&mut self) {
+        self.sent_since_answer = true;
+        self.sent_since_ping = true;
+    }
+
+    /// A ping goes out: its payload.
+    pub(crate) const fn next_ping(&mut self) -> [u8; 4] {
+        self.ping = self.ping.wrapping_add(1);
+        self.unanswered = true;
+        self.sent_since_ping = false;
+        self.ping.to_be_bytes()
+    }
+
+    /// The answer to the latest ping proves that the peer took all data before it. Nothing else
+    /// does, not even data of the peer's: who talks need not listen.
+    pub(crate) fn pong(&mut self, payload: &[u8]) {
+        if payload == self.ping.to_be_bytes() {
+            self.sent_since_answer = self.sent_since_ping;
+        }
+    }
+
+    /// The latest ping had its time: how many in a row stayed unanswered.
+    pub(crate) const fn count_miss(&mut self) -> u32 {
+        if self.sent_since_answer {
+            self.misses = 0;
+        } else if self.unanswered {
+            self.misses += 1;
+        }
+        self.misses
+    }
 }
 
 /// The one `Closed` event.
@@ -61,8 +118,6 @@ impl Core {
         config: Arc<Config>,
         now: Instant,
     ) -> Self {
-        let liveness =
-            Liveness { misses: 0, unanswered: false, sent_since_answer: false, last_activity: now };
         Self {
             side,
             capabilities,
@@ -71,7 +126,7 @@ impl Core {
             sched: Sched::default(),
             timers: Timers::default(),
             stats: Stats::default(),
-            liveness,
+            liveness: Liveness::new(now),
             events: VecDeque::new(),
             announced: false,
             closing: false,
@@ -92,11 +147,12 @@ impl Core {
 
     // -- what came from the peer
 
-    pub(crate) fn note_alive(&mut self, now: Instant) {
-        self.liveness.misses = 0;
-        self.liveness.unanswered = false;
-        self.liveness.sent_since_answer = false;
-        self.liveness.last_activity = now;
+    /// Something came; `activity` unless it only answers a keep-alive of ours.
+    pub(crate) fn note_alive(&mut self, activity: bool, now: Instant) {
+        self.liveness.heard();
+        if activity {
+            self.liveness.last_activity = now;
+        }
     }
 
     /// Every port was announced: news only to a session that has not begun to close.
@@ -254,7 +310,7 @@ impl Core {
 
     pub(crate) fn count_out(&mut self, id: StreamId, bytes: usize) {
         self.stats.bytes_out += bytes as u64;
-        self.liveness.sent_since_answer = true;
+        self.liveness.sent_data();
         if let Some(stream) = self.store.get_mut(id) {
             stream.note_data_out();
         }

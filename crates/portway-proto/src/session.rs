@@ -112,7 +112,7 @@ impl Session {
         if !self.is_listening() {
             return;
         }
-        self.core.note_alive(now);
+        self.core.note_alive(!matches!(piece, Incoming::Pong(_)), now);
         let result = match piece {
             Incoming::Ping(payload) => {
                 // Nothing follows our Close.
@@ -121,8 +121,9 @@ impl Session {
                 }
                 Ok(())
             }
-            Incoming::Pong(_) => {
+            Incoming::Pong(payload) => {
                 self.core.stats.pongs += 1;
+                self.core.liveness.pong(&payload);
                 Ok(())
             }
             Incoming::Close(frame) => {
@@ -182,7 +183,8 @@ impl Session {
         }
         if std::mem::take(&mut self.ping_due) {
             self.core.stats.pings += 1;
-            return Some(Transmit::new(Kind::Ping, Bytes::new()));
+            let number = self.core.liveness.next_ping();
+            return Some(Transmit::new(Kind::Ping, Bytes::copy_from_slice(&number)));
         }
         if std::mem::take(&mut self.keep_alive_due) {
             return Some(mux.keep_alive());
@@ -519,17 +521,13 @@ impl Session {
 
     fn keep_alive(&mut self, now: Instant) {
         let Some(interval) = self.core.config.keep_alive() else { return };
-        let liveness = &mut self.core.liveness;
-        if liveness.sent_since_answer {
-            liveness.misses = 0;
-        } else if liveness.unanswered {
-            liveness.misses += 1;
-        }
-        if liveness.misses >= self.core.config.keep_alive_misses() {
+        // A ping that the transport has not even taken is not missed: ask when it can be asked.
+        if !self.ping_due
+            && self.core.liveness.count_miss() >= self.core.config.keep_alive_misses()
+        {
             self.finish_close(CloseReason::PeerDead, now);
             return;
         }
-        liveness.unanswered = true;
         self.ping_due = true;
         // To a client an empty message would only be something it does not know.
         self.keep_alive_due = self.core.side == Side::Client;
