@@ -151,7 +151,7 @@ impl Core {
     pub(crate) fn note_alive(&mut self, activity: bool, now: Instant) {
         self.liveness.heard();
         if activity {
-            self.liveness.last_activity = now;
+            self.liveness.last_activity = self.reading_time(now);
         }
     }
 
@@ -179,13 +179,14 @@ impl Core {
             return;
         }
         let limit = self.config.recv_buffer();
+        let heard_at = self.reading_time(now);
         let live = self.store.get_mut(id).filter(|stream| stream.recv.is_live());
         let Some(stream) = live else {
             self.stats.ignored_late += bytes.len() as u64;
             return;
         };
         self.stats.bytes_in += bytes.len() as u64;
-        stream.note_data_in(now);
+        stream.note_data_in(heard_at);
         if stream.overflow == OverflowPolicy::Reset && stream.recv_buf.held() + bytes.len() > limit
         {
             self.overflow(id, now);
@@ -203,6 +204,7 @@ impl Core {
     pub(crate) fn receive_error(&mut self, id: StreamId, text: &[u8], end: bool, now: Instant) {
         let limit = self.config.error_text();
         let settle = self.config.error_settle();
+        let heard_at = self.reading_time(now);
         let live = self.store.get_mut(id).filter(|stream| stream.recv.is_live());
         let Some(stream) = live else {
             self.stats.ignored_late += text.len() as u64;
@@ -210,7 +212,7 @@ impl Core {
         };
         stream.error_text.push(text, limit);
         if end && !stream.error_text.is_empty() {
-            stream.timers.arm(Timer::ErrorSettle, settle, now);
+            stream.timers.arm(Timer::ErrorSettle, settle, heard_at);
             self.kill_send(id);
         }
     }
@@ -319,7 +321,7 @@ impl Core {
     /// A message of the stream was handed to the transport.
     pub(crate) fn after_send(&mut self, id: StreamId, now: Instant) {
         self.stats.messages_out += 1;
-        self.liveness.last_activity = now;
+        self.liveness.last_activity = self.reading_time(now);
         let limit = self.config.send_buffer();
         if self.store.get_mut(id).is_some_and(|stream| stream.take_writable(limit)) {
             self.raise(id, EventBit::Writable);
@@ -336,14 +338,16 @@ impl Core {
             return;
         }
         self.send_input(id, SendInput::Flushed);
+        let flushed_at = self.reading_time(now);
         if let Some(stream) = self.store.get_mut(id) {
-            stream.note_flushed(now);
+            stream.note_flushed(flushed_at);
         }
         self.linger(id, now);
     }
 
     /// Lets the FIN go, or says when to look again.
     pub(crate) fn linger(&mut self, id: StreamId, now: Instant) {
+        let now = self.reading_time(now);
         let half_close = self.capabilities.half_close;
         let Some(stream) = self.store.get_mut(id) else { return };
         if stream.send != SendState::Lingering {
@@ -368,6 +372,11 @@ impl Core {
     /// False while a consumer is behind and its policy says to wait for it.
     pub(crate) const fn is_paused(&self) -> bool {
         self.pausing > 0
+    }
+
+    /// The time for everything that waits for the peer: it stands still while nobody reads.
+    fn reading_time(&self, now: Instant) -> Instant {
+        self.paused_since.unwrap_or(now)
     }
 
     /// Looks whether this stream keeps the session paused; call after every change of its buffer.
@@ -400,7 +409,8 @@ impl Core {
         let Some(since) = self.paused_since.take() else { return };
         let paused_for = now.saturating_duration_since(since);
         self.timers.resume(paused_for);
-        self.liveness.last_activity += paused_for;
+        let activity = &mut self.liveness.last_activity;
+        *activity = activity.checked_add(paused_for).unwrap_or(*activity);
         for slot in 0..self.store.slots() {
             let id = self.store.id_at(slot);
             if let Some(stream) = id.and_then(|id| self.store.get_mut(id)) {

@@ -254,7 +254,7 @@ impl Stream {
     pub(crate) fn resume(&mut self, paused_for: Duration) {
         self.timers.resume(paused_for);
         if let Some(since) = &mut self.silent_since {
-            *since += paused_for;
+            *since = since.checked_add(paused_for).unwrap_or(*since);
         }
     }
 
