@@ -145,6 +145,13 @@ impl Core {
         id
     }
 
+    pub(crate) fn arm_keep_alive(&mut self, now: Instant) {
+        let now = self.reading_time(now);
+        if let Some(interval) = self.config.keep_alive() {
+            self.timers.arm(Timer::KeepAlive, interval, now);
+        }
+    }
+
     // -- what came from the peer
 
     /// Something came; `activity` unless it only answers a keep-alive of ours.

@@ -92,9 +92,7 @@ impl Session {
             Side::Client => core.timers.arm(Timer::Open, core.config.open_timeout(), now),
             Side::Server => core.ready(),
         }
-        if let Some(interval) = core.config.keep_alive() {
-            core.timers.arm(Timer::KeepAlive, interval, now);
-        }
+        core.arm_keep_alive(now);
         if let Some(wait) = core.config.idle_timeout() {
             core.timers.arm(Timer::Idle, wait, now);
         }
@@ -183,6 +181,7 @@ impl Session {
         }
         if std::mem::take(&mut self.ping_due) {
             self.core.stats.pings += 1;
+            self.core.arm_keep_alive(now);
             let number = self.core.liveness.next_ping();
             return Some(Transmit::new(Kind::Ping, Bytes::copy_from_slice(&number)));
         }
@@ -417,6 +416,8 @@ impl Session {
     fn enter_closing(&mut self, closing: Closing, now: Instant) {
         self.state = State::Closing(closing);
         self.core.closing = true;
+        self.ping_due = false;
+        self.keep_alive_due = false;
         for timer in [Timer::Open, Timer::KeepAlive, Timer::Idle] {
             self.core.timers.disarm(timer);
         }
@@ -520,18 +521,14 @@ impl Session {
     }
 
     fn keep_alive(&mut self, now: Instant) {
-        let Some(interval) = self.core.config.keep_alive() else { return };
-        // A ping that the transport has not even taken is not missed: ask when it can be asked.
-        if !self.ping_due
-            && self.core.liveness.count_miss() >= self.core.config.keep_alive_misses()
-        {
+        if self.core.liveness.count_miss() >= self.core.config.keep_alive_misses() {
             self.finish_close(CloseReason::PeerDead, now);
             return;
         }
+        // The answer is due some time after the transport has taken the ping, not before.
         self.ping_due = true;
         // To a client an empty message would only be something it does not know.
         self.keep_alive_due = self.core.side == Side::Client;
-        self.core.timers.arm(Timer::KeepAlive, interval, now);
     }
 }
 
