@@ -67,8 +67,8 @@ pub enum OverflowPolicy {
     /// Stop reading the transport until the consumer has caught up. Loses nothing; all streams of
     /// the session wait. The default where a session has one stream.
     Pause,
-    /// Give the stream up with [`StreamError::Overflow`](crate::StreamError::Overflow); the others
-    /// do not notice.
+    /// Give the stream up with [`StreamError::Overflow`](crate::StreamError::Overflow) when more
+    /// comes while its buffer is full; the others do not notice.
     Reset,
     /// Pause for at most this long, then reset. The default, with 30 s, where a session has several
     /// streams.

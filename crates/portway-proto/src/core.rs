@@ -194,8 +194,9 @@ impl Core {
         };
         self.stats.bytes_in += bytes.len() as u64;
         stream.note_data_in(heard_at);
-        if stream.overflow == OverflowPolicy::Reset && stream.recv_buf.held() + bytes.len() > limit
-        {
+        // One piece may go over the limit, as with the other policies: who keeps up is not punished
+        // for the size of the peer's messages.
+        if stream.overflow == OverflowPolicy::Reset && stream.recv_buf.held() >= limit {
             self.overflow(id, now);
             return;
         }
@@ -390,7 +391,9 @@ impl Core {
     pub(crate) fn update_pause(&mut self, id: StreamId, now: Instant) {
         let limit = self.config.recv_buffer();
         let Some(stream) = self.store.get_mut(id) else { return };
-        let full = stream.recv.is_live() && stream.recv_buf.held() >= limit;
+        let full = stream.recv.is_live()
+            && stream.recv_buf.held() >= limit
+            && stream.overflow != OverflowPolicy::Reset;
         if full == stream.pausing {
             return;
         }
