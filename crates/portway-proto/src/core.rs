@@ -213,8 +213,10 @@ impl Core {
         let limit = self.config.error_text();
         let settle = self.config.error_settle();
         let heard_at = self.reading_time(now);
-        let live = self.store.get_mut(id).filter(|stream| stream.recv.is_live());
-        let Some(stream) = live else {
+        // Also one that is no longer read: its writer must hear why nobody listens.
+        let open = self.store.get_mut(id);
+        let open = open.filter(|stream| !stream.is_done() && stream.failure.is_none());
+        let Some(stream) = open else {
             self.stats.ignored_late += text.len() as u64;
             return;
         };
@@ -229,28 +231,29 @@ impl Core {
 
     /// No more comes for this stream: with what was received and, if there is one, the error text.
     pub(crate) fn end_recv(&mut self, id: StreamId, failure: Option<StreamError>, now: Instant) {
-        let Some(stream) = self.store.get_mut(id) else { return };
-        if !stream.recv.is_live() {
+        let Some(stream) = self.store.get_mut(id).filter(|stream| !stream.has_ended()) else {
             return;
-        }
-        let text = !stream.error_text.is_empty();
-        let failure =
-            if text { Some(StreamError::Remote(stream.error_text.take())) } else { failure };
-        stream.timers.disarm(Timer::ErrorSettle);
+        };
+        let failure = stream.take_text().or(failure);
         let failed = failure.is_some();
         if stream.failure.is_none() {
             stream.failure = failure;
         }
         let nothing_waits = stream.recv_buf.is_empty();
-        self.recv_input(id, RecvInput::End);
+        let was_live = self.recv_input(id, RecvInput::End);
         if failed {
             self.raise(id, EventBit::Failed);
             self.kill_send(id);
         }
-        // The end itself is something to read.
-        self.raise(id, EventBit::Readable);
-        if nothing_waits {
-            self.recv_input(id, RecvInput::Drained);
+        if was_live {
+            // The end itself is something to read.
+            self.raise(id, EventBit::Readable);
+            if nothing_waits {
+                self.recv_input(id, RecvInput::Drained);
+            }
+        } else {
+            // Nobody reads; if nobody can write either, the text was the last that was waited for.
+            self.check_done(id);
         }
         self.update_pause(id, now);
     }
@@ -282,9 +285,12 @@ impl Core {
     /// Both directions are given up.
     pub(crate) fn abandon(&mut self, id: StreamId, why: StreamError, now: Instant) {
         let Some(stream) = self.store.get_mut(id) else { return };
-        if !stream.is_done() && stream.failure.is_none() {
-            stream.failure = Some(why);
-            self.raise(id, EventBit::Failed);
+        if !stream.is_done() {
+            let why = stream.take_text().unwrap_or(why);
+            if stream.failure.is_none() {
+                stream.failure = Some(why);
+                self.raise(id, EventBit::Failed);
+            }
         }
         self.kill_send(id);
         self.stop_recv(id, now);

@@ -26,11 +26,7 @@ impl Timer {
     /// Suspended while nobody reads the transport: what these wait for may be lying there unread.
     pub(crate) const fn needs_reading(self) -> bool {
         match self {
-            Self::Open
-            | Self::KeepAlive
-            | Self::Idle
-            | Self::HalfClose
-            | Self::ErrorSettle => true,
+            Self::Open | Self::KeepAlive | Self::Idle | Self::HalfClose | Self::ErrorSettle => true,
             // A close has to end even if nobody reads any more.
             Self::Stall | Self::Close => false,
         }
@@ -65,10 +61,6 @@ impl Timers {
 
     pub(crate) fn disarm(&mut self, timer: Timer) {
         self.set(timer, None);
-    }
-
-    pub(crate) fn is_armed(&self, timer: Timer) -> bool {
-        self.deadlines.get(timer as usize).copied().flatten().is_some()
     }
 
     pub(crate) fn disarm_all(&mut self) {
