@@ -4,7 +4,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::core::Core;
-use crate::stream::{RecvInput, RecvState, SendInput, SendState, Stream};
+use crate::stream::{EventBit, RecvInput, RecvState, SendInput, SendState, Stream};
 use crate::timer::{Timer, Timers};
 use crate::v4::V4;
 use crate::{
@@ -573,10 +573,14 @@ impl SendHalf<'_> {
     }
 
     /// Asks for [`Writable`](crate::StreamEvent::Writable) once at least half of the send buffer is
-    /// free, for a caller that saw no capacity and has nothing to write yet.
+    /// free, for a caller that saw no capacity and has nothing to write yet. It comes at once where
+    /// that is so already, or where [`write`](Self::write) has an error to tell.
     pub fn want_writable(&mut self) {
-        if let Some(stream) = self.stream_mut() {
-            stream.note_blocked_writer();
+        let limit = self.session.core.config.send_buffer();
+        let Some(stream) = self.stream_mut() else { return };
+        stream.note_blocked_writer();
+        if stream.take_writable(limit) {
+            self.session.core.raise(self.id, EventBit::Writable);
         }
     }
 
