@@ -599,6 +599,16 @@ impl SendHalf<'_> {
         Ok(())
     }
 
+    /// The half takes bytes: now, or once there is room.
+    pub fn is_open(&self) -> bool {
+        self.stream().is_some_and(|stream| stream.send == SendState::Open)
+    }
+
+    /// Nothing more is sent on this half, whatever happens.
+    pub fn is_over(&self) -> bool {
+        self.stream().is_none_or(|stream| stream.send.is_over())
+    }
+
     /// Everything written was handed to the transport.
     pub fn is_flushed(&self) -> bool {
         self.stream().is_none_or(|stream| stream.send_buf.is_empty() && stream.farewell.is_none())

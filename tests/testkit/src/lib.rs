@@ -4,3 +4,4 @@
 pub mod harness;
 pub mod rig;
 pub mod transcript;
+pub mod ws;

@@ -1,0 +1,145 @@
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use portway_proto::Session;
+
+use crate::transport::{Transport, TransportError};
+
+/// The transport below a session: the part of the run loop that knows no local socket.
+///
+/// The loop, once for all runtimes, in this order: timers by the clock (not by a timer's readiness,
+/// which a runtime may delay), then inbound, then whatever the owner moves between streams and
+/// sockets, then outbound, then events.
+#[derive(Debug)]
+pub(crate) struct Connection<T> {
+    transport: T,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Messages go both ways.
+    Open,
+    /// The session is closed; its last messages are being written.
+    Leaving,
+    /// Over.
+    Gone,
+}
+
+/// Whether a step moved anything. What moved may have made another step possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moved {
+    Nothing,
+    Something,
+}
+
+impl Moved {
+    pub(crate) fn when(moved: bool) -> Self {
+        if moved { Self::Something } else { Self::Nothing }
+    }
+}
+
+impl std::ops::BitOrAssign for Moved {
+    fn bitor_assign(&mut self, other: Self) {
+        if other == Self::Something {
+            *self = Self::Something;
+        }
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    /// Messages taken from the transport before the others get their turn.
+    const INBOUND_BUDGET: usize = 64;
+
+    pub(crate) fn new(transport: T) -> Self {
+        Self { transport, state: State::Open }
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state == State::Gone
+    }
+
+    pub(crate) fn handle_timeout(&self, session: &mut Session, now: Instant) {
+        if session.poll_timeout().is_some_and(|at| at <= now) {
+            session.handle_timeout(now);
+        }
+    }
+
+    /// Transport to session.
+    pub(crate) fn poll_inbound(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &mut Session,
+        now: Instant,
+    ) -> Moved {
+        let mut moved = Moved::Nothing;
+        for _ in 0..Self::INBOUND_BUDGET {
+            if !session.wants_read() {
+                break;
+            }
+            match self.transport.poll_receive(cx) {
+                Poll::Ready(Ok(Some(piece))) => session.handle_incoming(piece, now),
+                Poll::Ready(Ok(None)) => session.handle_disconnect(now),
+                Poll::Ready(Err(TransportError::Violation(violation))) => {
+                    session.handle_violation(violation, now);
+                }
+                Poll::Ready(Err(TransportError::Io(error))) => {
+                    tracing::debug!(%error, "transport lost");
+                    session.handle_disconnect(now);
+                }
+                Poll::Pending => break,
+            }
+            moved = Moved::Something;
+        }
+        moved
+    }
+
+    /// Session to transport, and the way out after the end.
+    pub(crate) fn poll_outbound(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &mut Session,
+        now: Instant,
+    ) -> Moved {
+        if self.state == State::Gone {
+            return Moved::Nothing;
+        }
+        let mut moved = Moved::Nothing;
+        loop {
+            let mut filled = false;
+            while self.transport.has_room()
+                && let Some(transmit) = session.poll_transmit(now)
+            {
+                self.transport.send(transmit);
+                filled = true;
+            }
+            moved |= Moved::when(filled);
+            match self.transport.poll_flush(cx) {
+                Poll::Ready(Ok(())) if filled => {}
+                Poll::Ready(Ok(())) => break,
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(%error, "transport lost");
+                    session.handle_disconnect(now);
+                    self.state = State::Gone;
+                    return Moved::Something;
+                }
+                Poll::Pending => return moved,
+            }
+        }
+        if session.is_closed() && self.state == State::Open {
+            self.state = State::Leaving;
+        }
+        if self.state == State::Leaving && self.transport.poll_shutdown(cx).is_ready() {
+            self.state = State::Gone;
+            moved = Moved::Something;
+        }
+        moved
+    }
+
+    /// Drops the transport with no goodbye.
+    pub(crate) fn abort(&mut self, session: &mut Session, now: Instant) {
+        session.abort(now);
+        self.transport.abort();
+        self.state = State::Gone;
+    }
+}

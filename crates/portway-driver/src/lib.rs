@@ -1,0 +1,45 @@
+//! The one async driver of portway.
+
+mod bind;
+mod bridge;
+mod connection;
+mod connector;
+mod dial;
+mod door;
+mod events;
+mod forward;
+mod http_connector;
+mod listen;
+mod mapping;
+mod mask;
+mod net;
+mod options;
+mod port_stream;
+mod relay;
+mod runtime;
+mod shared;
+mod signal;
+mod socket;
+mod transport;
+mod upgrade;
+mod verbs;
+
+pub use bind::ListenError;
+pub use bridge::{Bridge, BridgeReport, DialPod, Meter};
+pub use connector::{ConnectError, Connector, DialError, Endpoint, ResolveError, Upgraded};
+pub use door::ListenStats;
+pub use events::{Events, ListenEvent};
+pub use forward::Forward;
+pub use http_connector::{HttpConnector, InvalidServer};
+pub use listen::{Leftover, Listening, Probe};
+pub use mapping::{Bound, Mapping};
+pub use net::{Addr, Listener, Net, listening_socket};
+pub use options::Options;
+pub use port_stream::PortStream;
+pub use portway_proto as proto;
+pub use portway_proto::{Config, Port, WireForm};
+pub use relay::{RelayFailure, RelayReport, RelayRules};
+pub use runtime::{Runtime, Sleep};
+pub use socket::{ReadBuf, Socket};
+pub use transport::{Transport, TransportError, WsTransport};
+pub use verbs::PortForward;
