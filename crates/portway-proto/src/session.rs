@@ -228,6 +228,9 @@ impl Session {
     /// Client: the stream of `port`. It takes bytes at once; [`Opened`](crate::StreamEvent::Opened)
     /// says that the server knows of it.
     ///
+    /// On v4 open right after the upgrade, without waiting for [`Event::Ready`]: a session that the
+    /// server has closed by then opens nothing, and its error text would be out of reach.
+    ///
     /// # Errors
     /// A port that was not asked for, or is open already.
     pub fn open(&mut self, port: Port, _now: Instant) -> Result<StreamId, OpenError> {
