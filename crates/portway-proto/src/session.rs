@@ -152,14 +152,8 @@ impl Session {
 
     /// Time reached [`poll_timeout`](Self::poll_timeout). Calling early is allowed and does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.core.timers.expire(self.core.is_paused(), now) {
-            self.handle_timer(timer, now);
-        }
-        for slot in 0..self.core.store.slots() {
-            while let Some((id, timer)) = self.expired_stream(slot, now) {
-                self.handle_stream_timer(id, timer, now);
-            }
-        }
+        // The end of a pause brings back what it had suspended, so look again until nothing is due.
+        while self.handle_expired(now) {}
         self.check_over(now);
     }
 
@@ -229,7 +223,8 @@ impl Session {
     /// says that the server knows of it.
     ///
     /// On v4 open right after the upgrade, without waiting for [`Event::Ready`]: a session that the
-    /// server has closed by then opens nothing, and its error text would be out of reach.
+    /// server has closed by then opens nothing, and its error text would be out of reach. Read once
+    /// at first: what was [`Readable`](crate::StreamEvent::Readable) before is not reported again.
     ///
     /// # Errors
     /// A port that was not asked for, or is open already.
@@ -484,6 +479,22 @@ impl Session {
         let each = |timers: &Timers| timers.next(paused);
         let streams = self.core.store.iter().filter_map(|(_, stream)| each(&stream.timers));
         streams.chain(each(&self.core.timers)).min_by_key(|(at, _)| *at)
+    }
+
+    /// Handles every timer that is due; whether there was one.
+    fn handle_expired(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(timer) = self.core.timers.expire(self.core.is_paused(), now) {
+            self.handle_timer(timer, now);
+            any = true;
+        }
+        for slot in 0..self.core.store.slots() {
+            while let Some((id, timer)) = self.expired_stream(slot, now) {
+                self.handle_stream_timer(id, timer, now);
+                any = true;
+            }
+        }
+        any
     }
 
     fn expired_stream(&mut self, slot: usize, now: Instant) -> Option<(StreamId, Timer)> {

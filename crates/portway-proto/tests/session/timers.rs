@@ -302,3 +302,17 @@ fn a_close_before_the_announcement_is_not_clean_however_long_we_would_have_waite
     rig.sent();
     assert!(matches!(rig.failure(id), Some(StreamError::Session(CloseReason::Peer { .. }))));
 }
+
+#[test]
+fn a_timer_that_a_pause_had_caught_on_its_last_instant_is_handled_when_the_pause_ends() {
+    let config = Config::client()
+        .with_recv_buffer(1)
+        .with_overflow(OverflowPolicy::PauseThenReset(secs(30)));
+    let mut rig = Rig::ready_client(config, &[1, 2]);
+    rig.sleep(secs(30));
+    rig.message(0, b"full");
+    assert_eq!(rig.next_timer(), Some((Timer::Stall, secs(30))));
+    // `after` panics when something is due after `handle_timeout`.
+    rig.after(secs(30));
+    assert!(matches!(&rig.sent()[..], [Sent::Ping(_), Sent::Empty]));
+}
