@@ -152,3 +152,18 @@ fn the_number_of_misses_can_be_set_and_is_at_least_one() {
         assert!(rig.session.is_closed(), "{given}");
     }
 }
+
+#[test]
+fn a_late_answer_to_an_earlier_ping_says_nothing_about_the_data_behind_it() {
+    let mut rig = Rig::ready_client(Config::client(), &[8080]);
+    let id = rig.open(8080);
+    rig.after(secs(30));
+    let first = ping_of(&rig.sent()).unwrap();
+    rig.write(id, b"the pod does not read this");
+    rig.after(secs(30));
+    let second = ping_of(&rig.sent()).unwrap();
+    assert_ne!(first, second);
+    rig.feed(Incoming::Pong(first.into()));
+    rig.run(secs(THREE_HOURS), |rig| drop(rig.sent()));
+    assert!(!rig.session.is_closed(), "the second ping is still behind the data");
+}
