@@ -102,6 +102,17 @@ fn when_all_pods_are_done_the_session_closes_with_1000() {
 
 #[test]
 fn the_local_end_does_not_wait_for_a_half_close_policy() {
+    let config = Config::server().with_keep_alive(None).with_idle_timeout(None);
+    let mut rig = Rig::ready_server(config, &[1, 2]);
+    let ids = rig.accept_all();
+    rig.write(ids[0], b"last");
+    rig.finish(ids[0]);
+    rig.sent();
+    assert!(rig.session.send(ids[0]).unwrap().is_over());
+    assert_eq!(rig.next_timer(), None);
+    rig.message(0, b"still heard");
+    assert_eq!(rig.read_all(ids[0]), (b"still heard".to_vec(), End::Open));
+
     let mut rig = Rig::ready_server(Config::server(), &[1]);
     let id = rig.accept_all()[0];
     rig.stop(id);
