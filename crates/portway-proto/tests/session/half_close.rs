@@ -31,6 +31,7 @@ fn an_answered_exchange_keeps_the_session_for_the_shorter_wait() {
     rig.write(id, b"request");
     rig.sent();
     rig.message(0, b"answer");
+    rig.after(secs(60));
     rig.finish(id);
     rig.after(millis(999));
     assert_eq!(rig.sent(), []);
