@@ -1,5 +1,6 @@
 //! portway's `listen()` on each runtime, with the peer behind it.
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
