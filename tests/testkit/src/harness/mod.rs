@@ -3,8 +3,10 @@
 //! They live here and not in `fuzz/` so that `cargo test` replays the committed corpus on a stable
 //! compiler (`tests/corpus.rs`) and so that a crash becomes an ordinary test.
 
+pub mod ws;
+
 /// A fuzz body: panics when a promise is broken.
 pub type Body = fn(&[u8]);
 
 /// Every target by name, for the corpus replay. `tests/corpus.rs` fails when `fuzz/` and this list differ.
-pub const TARGETS: &[(&str, Body)] = &[];
+pub const TARGETS: &[(&str, Body)] = &[("ws_decode", ws::decode), ("ws_roundtrip", ws::roundtrip)];
