@@ -150,15 +150,18 @@ impl Session {
 
     /// Time reached [`poll_timeout`](Self::poll_timeout). Calling early is allowed and does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.core.timers.expire(self.core.is_paused(), now) {
-            self.handle_timer(timer, now);
-        }
-        for slot in 0..self.core.store.slots() {
-            while let Some((id, timer)) = self.expired_stream(slot, now) {
-                self.handle_stream_timer(id, timer, now);
+        // One can make another due: the end of a pause, a wait of zero.
+        while self.poll_timeout().is_some_and(|at| at <= now) {
+            while let Some(timer) = self.core.timers.expire(self.core.is_paused(), now) {
+                self.handle_timer(timer, now);
             }
+            for slot in 0..self.core.store.slots() {
+                while let Some((id, timer)) = self.expired_stream(slot, now) {
+                    self.handle_stream_timer(id, timer, now);
+                }
+            }
+            self.check_over(now);
         }
-        self.check_over(now);
     }
 
     // -- outputs

@@ -1,0 +1,54 @@
+//! What the fuzzer and a reviewer found in the session: one test a finding.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use portway_proto::{
+    CloseFrame, CloseReason, Config, Event, HalfClose, Incoming, Kind, OverflowPolicy, Port,
+    ReadError, Session, StreamError, StreamEvent, StreamId, WireForm,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn ports(count: u16) -> Vec<Port> {
+    (0..count).map(|index| Port::new(8080 + index).unwrap()).collect()
+}
+
+fn binary(channel: u8, payload: &[u8]) -> Incoming {
+    Incoming::Binary { bytes: [&[channel], payload].concat().into(), end: true }
+}
+
+/// A client whose server has announced every port.
+fn client(config: Config, count: u16, now: Instant) -> (Session, Vec<StreamId>) {
+    let ports = ports(count);
+    let mut session = Session::client(Arc::new(config), WireForm::V4, &ports, now).unwrap();
+    let ids = ports.iter().map(|port| session.open(*port, now).unwrap()).collect();
+    for (channel, port) in (0..).zip(ports.iter().flat_map(|port| [port, port])) {
+        session.handle_incoming(binary(channel, &port.get().to_le_bytes()), now);
+    }
+    assert_eq!(session.poll_event(), Some(Event::Ready));
+    while session.poll_event().is_some() {}
+    (session, ids)
+}
+
+fn events(session: &mut Session) -> Vec<Event> {
+    std::iter::from_fn(|| session.poll_event()).collect()
+}
+
+fn kinds(session: &mut Session, now: Instant) -> Vec<Kind> {
+    std::iter::from_fn(|| session.poll_transmit(now)).map(|transmit| transmit.kind()).collect()
+}
+
+#[test]
+fn no_timer_is_due_after_handle_timeout() {
+    let now = Instant::now();
+    let config = Config::client().with_close_timeout(Duration::ZERO);
+    let (mut session, ids) = client(config, 1, now);
+    session.send(ids[0]).unwrap().finish(now).unwrap();
+    let due = now + 5 * SECOND;
+    assert_eq!(session.poll_timeout(), Some(due));
+    session.handle_timeout(due);
+    assert_eq!(session.poll_timeout(), None, "the half-close made the end of the close due");
+    assert!(session.is_closed());
+}
