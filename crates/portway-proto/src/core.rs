@@ -119,8 +119,8 @@ impl Core {
         };
         self.stats.bytes_in += bytes.len() as u64;
         stream.note_data_in(now);
-        if stream.overflow == OverflowPolicy::Reset && stream.recv_buf.held() + bytes.len() > limit
-        {
+        // Full is what makes the other policies pause: one piece may go over the limit, not two.
+        if stream.overflow == OverflowPolicy::Reset && stream.recv_buf.held() >= limit {
             self.overflow(id, now);
             return;
         }
@@ -307,12 +307,13 @@ impl Core {
     pub(crate) fn update_pause(&mut self, id: StreamId, now: Instant) {
         let limit = self.config.recv_buffer();
         let Some(stream) = self.store.get_mut(id) else { return };
-        let full = stream.recv.is_live() && stream.recv_buf.held() >= limit;
-        if full == stream.pausing {
+        let waits = stream.overflow != OverflowPolicy::Reset;
+        let pauses = waits && stream.recv.is_live() && stream.recv_buf.held() >= limit;
+        if pauses == stream.pausing {
             return;
         }
-        stream.pausing = full;
-        if full {
+        stream.pausing = pauses;
+        if pauses {
             stream.arm_stall(now);
             self.pausing += 1;
             if self.pausing == 1 {

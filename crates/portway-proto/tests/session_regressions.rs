@@ -52,3 +52,29 @@ fn no_timer_is_due_after_handle_timeout() {
     assert_eq!(session.poll_timeout(), None, "the half-close made the end of the close due");
     assert!(session.is_closed());
 }
+
+#[test]
+fn a_full_stream_never_pauses_the_others_under_reset() {
+    let now = Instant::now();
+    let config = Config::client().with_overflow(OverflowPolicy::Reset).with_recv_buffer(10);
+    let (mut session, ids) = client(config, 2, now);
+    session.handle_incoming(binary(0, &[7; 10]), now);
+    assert!(session.wants_read(), "full to the byte");
+    session.handle_incoming(binary(2, &[7; 25]), now);
+    assert_eq!(session.failure(ids[1]), None, "a large piece finds nothing waiting");
+    session.handle_incoming(binary(0, &[7; 1]), now);
+    assert_eq!(session.failure(ids[0]), Some(&StreamError::Overflow));
+    assert_eq!(session.failure(ids[1]), None);
+    assert!(session.wants_read());
+}
+
+#[test]
+fn a_pause_ends_when_the_policy_becomes_reset() {
+    let now = Instant::now();
+    let config = Config::client().with_recv_buffer(10);
+    let (mut session, ids) = client(config, 1, now);
+    session.handle_incoming(binary(0, &[7; 10]), now);
+    assert!(!session.wants_read());
+    session.recv(ids[0]).unwrap().set_overflow(OverflowPolicy::Reset, now);
+    assert!(session.wants_read());
+}
