@@ -26,13 +26,9 @@ impl Timer {
     /// Suspended while nobody reads the transport: what these wait for may be lying there unread.
     pub(crate) const fn needs_reading(self) -> bool {
         match self {
-            Self::Open
-            | Self::KeepAlive
-            | Self::Idle
-            | Self::Close
-            | Self::HalfClose
-            | Self::ErrorSettle => true,
-            Self::Stall => false,
+            Self::Open | Self::KeepAlive | Self::Idle | Self::HalfClose | Self::ErrorSettle => true,
+            // Who closes does not wait for a consumer that may be gone.
+            Self::Close | Self::Stall => false,
         }
     }
 

@@ -78,3 +78,16 @@ fn a_pause_ends_when_the_policy_becomes_reset() {
     session.recv(ids[0]).unwrap().set_overflow(OverflowPolicy::Reset, now);
     assert!(session.wants_read());
 }
+
+#[test]
+fn a_close_ends_in_time_though_a_consumer_is_stuck() {
+    let now = Instant::now();
+    let (mut session, _) = client(Config::client().with_recv_buffer(10), 1, now);
+    session.handle_incoming(binary(0, &[7; 10]), now);
+    session.close(CloseReason::Local, now);
+    assert_eq!(kinds(&mut session, now), [Kind::Close]);
+    assert!(!session.wants_read(), "the peer's Close stays unread");
+    assert_eq!(session.poll_timeout(), Some(now + 2 * SECOND));
+    session.handle_timeout(now + 2 * SECOND);
+    assert!(session.is_closed());
+}
