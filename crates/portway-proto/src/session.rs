@@ -170,7 +170,8 @@ impl Session {
     /// here is what the send buffers count. `None` until an input or a call on a stream changes that.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        if let State::Closed = self.state {
+        // Close is the last message.
+        if let State::Closing(Closing { frame: None, .. }) | State::Closed = self.state {
             return None;
         }
         let Mux::V4(mux) = &mut self.mux;
@@ -409,6 +410,8 @@ impl Session {
         for timer in [Timer::Open, Timer::KeepAlive, Timer::Idle] {
             self.core.timers.disarm(timer);
         }
+        self.ping_due = false;
+        self.keep_alive_due = false;
         self.core.timers.arm(Timer::Close, self.core.config.close_timeout(), now);
     }
 

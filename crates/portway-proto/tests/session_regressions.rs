@@ -91,3 +91,16 @@ fn a_close_ends_in_time_though_a_consumer_is_stuck() {
     session.handle_timeout(now + 2 * SECOND);
     assert!(session.is_closed());
 }
+
+#[test]
+fn close_is_the_last_message() {
+    let now = Instant::now();
+    let (mut session, _) = client(Config::client(), 1, now);
+    session.handle_timeout(now + 30 * SECOND);
+    session.close(CloseReason::Local, now + 30 * SECOND);
+    assert_eq!(kinds(&mut session, now), [Kind::Close], "a keep-alive has no use any more");
+    session.handle_incoming(Incoming::Ping(Bytes::from_static(b"there?")), now);
+    assert_eq!(kinds(&mut session, now), [], "a pong behind the Close");
+    session.handle_incoming(Incoming::Close(Some(CloseFrame::new(1000, ""))), now);
+    assert!(session.is_closed());
+}
