@@ -4,7 +4,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::core::Core;
-use crate::stream::{RecvInput, RecvState, SendInput, SendState, Stream};
+use crate::stream::{EventBit, RecvInput, RecvState, SendInput, SendState, Stream};
 use crate::timer::{Timer, Timers};
 use crate::v4::V4;
 use crate::{
@@ -573,9 +573,16 @@ impl SendHalf<'_> {
 
     /// Asks for [`Writable`](crate::StreamEvent::Writable) once at least half of the send buffer is
     /// free, for a caller that saw no capacity and has nothing to write yet.
+    ///
+    /// Where that is so already, or `write` would not block but fail, it comes at once.
     pub fn want_writable(&mut self) {
-        if let Some(stream) = self.stream_mut() {
+        let core = &mut self.session.core;
+        let limit = core.config.send_buffer();
+        if let Some(stream) = core.store.get_mut(self.id) {
             stream.note_blocked_writer();
+            if stream.take_writable(limit) {
+                core.raise(self.id, EventBit::Writable);
+            }
         }
     }
 

@@ -104,3 +104,17 @@ fn close_is_the_last_message() {
     session.handle_incoming(Incoming::Close(Some(CloseFrame::new(1000, ""))), now);
     assert!(session.is_closed());
 }
+
+#[test]
+fn want_writable_is_answered_when_there_is_nothing_to_wait_for() {
+    let now = Instant::now();
+    let (mut session, ids) = client(Config::client(), 2, now);
+    let writable = |id| vec![Event::Stream { id, event: StreamEvent::Writable }];
+    session.send(ids[0]).unwrap().want_writable();
+    assert_eq!(events(&mut session), writable(ids[0]), "there is room");
+    session.send(ids[1]).unwrap().reset(now);
+    events(&mut session);
+    assert_eq!(session.send(ids[1]).unwrap().capacity(), 0);
+    session.send(ids[1]).unwrap().want_writable();
+    assert_eq!(events(&mut session), writable(ids[1]), "it is over");
+}
