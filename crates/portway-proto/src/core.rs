@@ -136,40 +136,39 @@ impl Core {
     pub(crate) fn receive_error(&mut self, id: StreamId, text: &[u8], end: bool, now: Instant) {
         let limit = self.config.error_text();
         let settle = self.config.error_settle();
-        let live = self.store.get_mut(id).filter(|stream| stream.recv.is_live());
+        // Who reads no more may still write, and has to know.
+        let live = self.store.get_mut(id).filter(|s| s.recv.is_live() || !s.send.is_over());
         let Some(stream) = live else {
             self.stats.ignored_late += text.len() as u64;
             return;
         };
         stream.error_text.push(text, limit);
-        if end && !stream.error_text.is_empty() {
-            stream.timers.arm(Timer::ErrorSettle, settle, now);
-            self.kill_send(id);
+        if !end || stream.error_text.is_empty() {
+            return;
         }
+        if stream.recv.is_live() {
+            stream.timers.arm(Timer::ErrorSettle, settle, now);
+        } else {
+            self.fail(id, None);
+        }
+        self.kill_send(id);
     }
 
     // -- ends
 
     /// No more comes for this stream: with what was received and, if there is one, the error text.
     pub(crate) fn end_recv(&mut self, id: StreamId, failure: Option<StreamError>, now: Instant) {
-        let Some(stream) = self.store.get_mut(id) else { return };
-        if !stream.recv.is_live() {
+        let Some(stream) = self.store.get(id) else { return };
+        let live = stream.recv.is_live();
+        if !live && stream.send.is_over() {
             return;
         }
-        let text = !stream.error_text.is_empty();
-        let failure =
-            if text { Some(StreamError::Remote(stream.error_text.take())) } else { failure };
-        stream.timers.disarm(Timer::ErrorSettle);
-        let failed = failure.is_some();
-        if stream.failure.is_none() {
-            stream.failure = failure;
-        }
         let nothing_waits = stream.recv_buf.is_empty();
-        self.recv_input(id, RecvInput::End);
-        if failed {
-            self.raise(id, EventBit::Failed);
-            self.kill_send(id);
+        self.fail(id, failure);
+        if !live {
+            return;
         }
+        self.recv_input(id, RecvInput::End);
         // The end itself is something to read.
         self.raise(id, EventBit::Readable);
         if nothing_waits {
@@ -178,8 +177,25 @@ impl Core {
         self.update_pause(id, now);
     }
 
+    /// Latches why the stream died: the remote's text, or else what `otherwise` says.
+    fn fail(&mut self, id: StreamId, otherwise: Option<StreamError>) {
+        let Some(stream) = self.store.get_mut(id) else { return };
+        stream.timers.disarm(Timer::ErrorSettle);
+        let failure = if stream.error_text.is_empty() {
+            otherwise
+        } else {
+            Some(StreamError::Remote(stream.error_text.take()))
+        };
+        if failure.is_some() && stream.failure.is_none() {
+            stream.failure = failure;
+            self.raise(id, EventBit::Failed);
+            self.kill_send(id);
+        }
+    }
+
     /// The application reads no more.
     pub(crate) fn stop_recv(&mut self, id: StreamId, now: Instant) {
+        self.fail(id, None);
         if let Some(stream) = self.store.get_mut(id) {
             stream.recv_buf.discard();
         }
@@ -204,10 +220,8 @@ impl Core {
 
     /// Both directions are given up.
     pub(crate) fn abandon(&mut self, id: StreamId, why: StreamError, now: Instant) {
-        let Some(stream) = self.store.get_mut(id) else { return };
-        if !stream.is_done() && stream.failure.is_none() {
-            stream.failure = Some(why);
-            self.raise(id, EventBit::Failed);
+        if self.store.get(id).is_some_and(|stream| !stream.is_done()) {
+            self.fail(id, Some(why));
         }
         self.kill_send(id);
         self.stop_recv(id, now);
