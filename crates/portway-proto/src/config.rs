@@ -188,16 +188,17 @@ impl Config {
         self
     }
 
-    /// How many keep-alives in a row may stay unanswered before the peer counts as dead. Default 3.
-    /// Only those count before which we sent no data since the last answer: a server that is
-    /// blocked by a slow pod answers no ping (protocol.md B.6).
+    /// How many keep-alives in a row may stay unanswered before the peer counts as dead; at least 1.
+    /// Default 3. Only those count before which we sent no data since the last answer: a server that
+    /// is blocked by a slow pod answers no ping (protocol.md B.6).
     #[must_use]
     pub const fn with_keep_alive_misses(mut self, misses: u32) -> Self {
-        self.keep_alive_misses = misses;
+        self.keep_alive_misses = if misses == 0 { 1 } else { misses };
         self
     }
 
-    /// Ends a session in which nothing moved for this long, keep-alives of the peer included.
+    /// Ends a session in which nothing moved for this long: keep-alives of the peer count, answers
+    /// to ours do not.
     /// Default: never for a client, 4 h for a server.
     #[must_use]
     pub const fn with_idle_timeout(mut self, wait: Option<Duration>) -> Self {

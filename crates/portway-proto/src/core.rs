@@ -33,12 +33,14 @@ pub(crate) struct Core {
 }
 
 /// Whether the peer still answers (rulings: misses count only while we sent no data since the last
-/// answer, because a v4 server that a slow pod blocks answers nothing).
+/// ping that was answered, because a peer that a slow consumer blocks answers nothing). Whatever
+/// else comes shows that it lives, but not that it reads.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     pub(crate) misses: u32,
     pub(crate) unanswered: bool,
     pub(crate) sent_since_answer: bool,
+    pub(crate) sent_since_ping: bool,
     pub(crate) last_activity: Instant,
 }
 
@@ -57,8 +59,13 @@ impl Core {
         config: Arc<Config>,
         now: Instant,
     ) -> Self {
-        let liveness =
-            Liveness { misses: 0, unanswered: false, sent_since_answer: false, last_activity: now };
+        let liveness = Liveness {
+            misses: 0,
+            unanswered: false,
+            sent_since_answer: false,
+            sent_since_ping: false,
+            last_activity: now,
+        };
         Self {
             side,
             capabilities,
@@ -86,10 +93,25 @@ impl Core {
 
     // -- what came from the peer
 
-    pub(crate) fn note_alive(&mut self, now: Instant) {
+    pub(crate) fn note_alive(&mut self) {
         self.liveness.misses = 0;
         self.liveness.unanswered = false;
-        self.liveness.sent_since_answer = false;
+    }
+
+    /// A ping was answered. What we sent behind it may still keep the peer from the next.
+    pub(crate) fn note_pong(&mut self) {
+        self.stats.pongs += 1;
+        self.liveness.sent_since_answer = self.liveness.sent_since_ping;
+    }
+
+    /// A ping was handed to the transport.
+    pub(crate) fn note_ping(&mut self) {
+        self.stats.pings += 1;
+        self.liveness.sent_since_ping = false;
+    }
+
+    /// Something came that is not the answer to what we asked.
+    pub(crate) fn note_activity(&mut self, now: Instant) {
         self.liveness.last_activity = now;
     }
 
@@ -258,6 +280,7 @@ impl Core {
     pub(crate) fn count_out(&mut self, id: StreamId, bytes: usize) {
         self.stats.bytes_out += bytes as u64;
         self.liveness.sent_since_answer = true;
+        self.liveness.sent_since_ping = true;
         if let Some(stream) = self.store.get_mut(id) {
             stream.note_data_out();
         }

@@ -112,14 +112,17 @@ impl Session {
         if !self.is_listening() {
             return;
         }
-        self.core.note_alive(now);
+        self.core.note_alive();
+        if !matches!(piece, Incoming::Pong(_)) {
+            self.core.note_activity(now);
+        }
         let result = match piece {
             Incoming::Ping(payload) => {
                 self.pong = Some(payload);
                 Ok(())
             }
             Incoming::Pong(_) => {
-                self.core.stats.pongs += 1;
+                self.core.note_pong();
                 Ok(())
             }
             Incoming::Close(frame) => {
@@ -182,7 +185,7 @@ impl Session {
             return Some(Transmit::new(Kind::Pong, payload));
         }
         if std::mem::take(&mut self.ping_due) {
-            self.core.stats.pings += 1;
+            self.core.note_ping();
             return Some(Transmit::new(Kind::Ping, Bytes::new()));
         }
         if std::mem::take(&mut self.keep_alive_due) {

@@ -157,3 +157,58 @@ fn a_stream_that_only_writes_hears_of_its_failure() {
     let heard = events(&mut session);
     assert!(heard.starts_with(&failed(id)), "{heard:?}");
 }
+
+/// Ticks of keep-alive until the peer counts as dead.
+fn ticks_until_dead(session: &mut Session, mut now: Instant) -> Option<usize> {
+    (1..10).find(|_| {
+        now += 30 * SECOND;
+        session.handle_timeout(now);
+        kinds(session, now);
+        session.is_closed()
+    })
+}
+
+#[test]
+fn a_peer_that_may_be_blocked_by_our_data_is_not_dead() {
+    let now = Instant::now();
+    let (mut session, ids) = client(Config::client(), 1, now);
+    assert_eq!(ticks_until_dead(&mut session, now), Some(4), "three pings with no answer");
+
+    // Ping, data, pong: the peer stopped reading at the data.
+    let (mut session, _) = client(Config::client(), 1, now);
+    session.handle_timeout(now + 30 * SECOND);
+    assert!(kinds(&mut session, now).contains(&Kind::Ping));
+    session.send(ids[0]).unwrap().write(Bytes::from_static(b"data")).unwrap();
+    assert_eq!(kinds(&mut session, now), [Kind::Binary]);
+    session.handle_incoming(Incoming::Pong(Bytes::new()), now + 30 * SECOND);
+    assert_eq!(ticks_until_dead(&mut session, now + 30 * SECOND), None);
+
+    // It sends data, and does not read ours.
+    let (mut session, ids) = client(Config::client(), 1, now);
+    session.send(ids[0]).unwrap().write(Bytes::from_static(b"data")).unwrap();
+    assert_eq!(kinds(&mut session, now), [Kind::Binary]);
+    session.handle_incoming(binary(0, b"data"), now);
+    assert_eq!(ticks_until_dead(&mut session, now), None);
+}
+
+#[test]
+fn a_peer_has_the_time_to_answer_one_keep_alive() {
+    let now = Instant::now();
+    let (mut session, _) = client(Config::client().with_keep_alive_misses(0), 1, now);
+    assert_eq!(ticks_until_dead(&mut session, now), Some(2));
+}
+
+#[test]
+fn answers_to_our_own_keep_alives_do_not_keep_an_idle_session() {
+    let now = Instant::now();
+    let config = Config::server().with_idle_timeout(Some(100 * SECOND));
+    let mut session = Session::server(Arc::new(config), WireForm::V4, &ports(1), now).unwrap();
+    for tick in 1..=3 {
+        let now = now + tick * 30 * SECOND;
+        session.handle_timeout(now);
+        assert!(kinds(&mut session, now).contains(&Kind::Ping));
+        session.handle_incoming(Incoming::Pong(Bytes::new()), now);
+    }
+    session.handle_timeout(now + 100 * SECOND);
+    assert_eq!(kinds(&mut session, now), [Kind::Close]);
+}
