@@ -26,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) liveness: Liveness,
     events: VecDeque<StreamId>,
     ready_due: bool,
+    /// Every port was announced.
+    pub(crate) announced: bool,
     closed: Closed,
     /// Streams that keep the session paused, and since when.
     pausing: usize,
@@ -77,6 +79,7 @@ impl Core {
             liveness,
             events: VecDeque::new(),
             ready_due: false,
+            announced: false,
             closed: Closed::NotYet,
             pausing: 0,
             paused_since: None,
@@ -118,6 +121,7 @@ impl Core {
     /// Every port was announced.
     pub(crate) fn ready(&mut self) {
         self.timers.disarm(Timer::Open);
+        self.announced = true;
         self.ready_due = true;
     }
 

@@ -363,8 +363,7 @@ impl Session {
     fn handle_close(&mut self, frame: Option<CloseFrame>, now: Instant) {
         // 1005 is RFC 6455's word for "no code given".
         let CloseFrame { code, reason } = frame.unwrap_or_else(|| CloseFrame::new(1005, ""));
-        let announced = !self.core.timers.is_armed(Timer::Open);
-        let reason = if code == CloseFrame::NORMAL && announced {
+        let reason = if code == CloseFrame::NORMAL && self.core.announced {
             CloseReason::Done
         } else {
             CloseReason::Peer { code, reason: reason.into() }

@@ -212,3 +212,19 @@ fn answers_to_our_own_keep_alives_do_not_keep_an_idle_session() {
     session.handle_timeout(now + 100 * SECOND);
     assert_eq!(kinds(&mut session, now), [Kind::Close]);
 }
+
+#[test]
+fn a_close_before_the_ports_is_no_clean_end_however_long_we_would_have_waited() {
+    let now = Instant::now();
+    for (wait, close_first) in [(Duration::MAX, false), (SECOND, true)] {
+        let config = Arc::new(Config::client().with_open_timeout(wait));
+        let mut session = Session::client(config, WireForm::V4, &ports(1), now).unwrap();
+        let id = session.open(ports(1)[0], now).unwrap();
+        if close_first {
+            session.close(CloseReason::Local, now);
+        }
+        session.handle_incoming(Incoming::Close(Some(CloseFrame::new(1000, ""))), now);
+        assert!(session.failure(id).is_some());
+        assert_eq!(session.recv(id).unwrap().read(), Err(ReadError::Failed));
+    }
+}
