@@ -375,12 +375,14 @@ impl Core {
         let Some(since) = self.paused_since.take() else { return };
         let paused_for = now.saturating_duration_since(since);
         self.timers.resume(paused_for);
-        self.liveness.last_activity += paused_for;
+        self.liveness.last_activity = (self.liveness.last_activity + paused_for).min(now);
         for slot in 0..self.store.slots() {
-            let id = self.store.id_at(slot);
-            if let Some(stream) = id.and_then(|id| self.store.get_mut(id)) {
-                stream.resume(paused_for);
+            let Some(id) = self.store.id_at(slot) else { continue };
+            if let Some(stream) = self.store.get_mut(id) {
+                stream.resume(paused_for, now);
             }
+            // What began to linger during the pause was moved too far.
+            self.linger(id, now);
         }
     }
 

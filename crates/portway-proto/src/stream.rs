@@ -251,11 +251,9 @@ impl Stream {
     }
 
     /// A pause has ended: the time in which nobody listened does not count.
-    pub(crate) fn resume(&mut self, paused_for: Duration) {
+    pub(crate) fn resume(&mut self, paused_for: Duration, now: Instant) {
         self.timers.resume(paused_for);
-        if let Some(since) = &mut self.silent_since {
-            *since += paused_for;
-        }
+        self.silent_since = self.silent_since.map(|since| (since + paused_for).min(now));
     }
 
     pub(crate) fn raise(&mut self, event: EventBit) {

@@ -91,8 +91,8 @@ impl Timers {
     /// Moves every suspended deadline on by the length of a pause that has ended.
     pub(crate) fn resume(&mut self, paused_for: Duration) {
         for (timer, deadline) in Timer::ALL.into_iter().zip(&mut self.deadlines) {
-            if let Some(at) = deadline.as_mut().filter(|_| timer.needs_reading()) {
-                *at += paused_for;
+            if let Some(at) = deadline.filter(|_| timer.needs_reading()) {
+                *deadline = at.checked_add(paused_for);
             }
         }
     }

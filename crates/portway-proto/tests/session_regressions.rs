@@ -228,3 +228,36 @@ fn a_close_before_the_ports_is_no_clean_end_however_long_we_would_have_waited() 
         assert_eq!(session.recv(id).unwrap().read(), Err(ReadError::Failed));
     }
 }
+
+#[test]
+fn a_half_close_that_began_in_a_pause_waits_from_its_end() {
+    let now = Instant::now();
+    let (mut session, ids) = client(Config::client().with_recv_buffer(10), 1, now);
+    session.handle_incoming(binary(0, &[7; 10]), now);
+    let later = now + 100 * SECOND;
+    session.send(ids[0]).unwrap().finish(later).unwrap();
+    assert_eq!(session.poll_timeout(), None, "nobody listens");
+    session.recv(ids[0]).unwrap().read().unwrap();
+    let resumed = now + 101 * SECOND;
+    session.recv(ids[0]).unwrap().consumed(10, resumed);
+    assert_eq!(session.poll_timeout(), Some(resumed + SECOND));
+}
+
+#[test]
+fn a_pause_moves_no_endless_wait_over_the_end_of_time() {
+    let now = Instant::now();
+    // The longest wait that still has a moment.
+    let mut wait = Duration::ZERO;
+    for bit in (0..64).rev().map(|bit| Duration::from_secs(1 << bit)) {
+        let longer = wait.checked_add(bit).filter(|wait| now.checked_add(*wait).is_some());
+        wait = longer.unwrap_or(wait);
+    }
+    let half_close = HalfClose::WhenIdle { unanswered: wait, answered: wait };
+    let config = Config::client().with_recv_buffer(10).with_half_close(half_close);
+    let (mut session, ids) = client(config.with_idle_timeout(Some(wait)), 1, now);
+    session.send(ids[0]).unwrap().finish(now).unwrap();
+    session.handle_incoming(binary(0, &[7; 10]), now);
+    session.recv(ids[0]).unwrap().read().unwrap();
+    session.recv(ids[0]).unwrap().consumed(10, now + 100 * SECOND);
+    assert!(session.wants_read());
+}
