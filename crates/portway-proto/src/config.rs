@@ -271,8 +271,11 @@ impl Config {
     }
 
     /// The most bytes a session of `streams` streams can hold, when the transport hands in pieces of
-    /// at most `piece` bytes. [`Stats::buffered`](crate::Stats::buffered) never exceeds it.
+    /// at most `piece` bytes and only while [`wants_read`](crate::Session::wants_read).
+    /// [`Stats::buffered`](crate::Stats::buffered) never exceeds it.
     pub const fn worst_case(&self, streams: usize, piece: usize) -> usize {
+        // A small piece of base64 can complete a group of four characters that began before it.
+        let piece = if piece < 8 { 8 } else { piece };
         streams * (self.recv_buffer + piece + self.send_buffer + self.error_text)
     }
 }
