@@ -706,6 +706,7 @@ impl RecvHalf<'_> {
             stream.recv_buf.consumed(n);
         }
         self.session.core.update_pause(self.id, now);
+        self.session.check_over(now);
     }
 
     /// Nothing more is read: what waits is dropped, and what comes is ignored.
@@ -725,5 +726,6 @@ impl RecvHalf<'_> {
             }
         }
         core.update_pause(self.id, now);
+        self.session.check_over(now);
     }
 }

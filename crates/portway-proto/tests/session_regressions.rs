@@ -261,3 +261,17 @@ fn a_pause_moves_no_endless_wait_over_the_end_of_time() {
     session.recv(ids[0]).unwrap().consumed(10, now + 100 * SECOND);
     assert!(session.wants_read());
 }
+
+#[test]
+fn a_session_whose_last_end_waited_for_the_consumer_closes_when_it_has_caught_up() {
+    let now = Instant::now();
+    let config = Config::client().with_recv_buffer(10).with_half_close(HalfClose::Immediate);
+    let (mut session, ids) = client(config, 1, now);
+    session.handle_incoming(binary(0, &[7; 10]), now);
+    session.send(ids[0]).unwrap().finish(now + SECOND).unwrap();
+    session.recv(ids[0]).unwrap().read().unwrap();
+    session.recv(ids[0]).unwrap().consumed(10, now + SECOND);
+    assert!(session.timeout_reason().is_some() || session.is_closed(), "nothing ends it");
+    session.handle_timeout(now + SECOND);
+    assert_eq!(kinds(&mut session, now + SECOND), [Kind::Close]);
+}
