@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use portway_proto::{
     CloseFrame, CloseReason, Config, Event, HalfClose, Incoming, Kind, OverflowPolicy, Port,
-    ReadError, Session, StreamError, StreamEvent, StreamId, WireForm,
+    ReadError, Session, StreamError, StreamEvent, StreamId, Timer, WireForm,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -263,15 +263,19 @@ fn a_pause_moves_no_endless_wait_over_the_end_of_time() {
 }
 
 #[test]
-fn a_session_whose_last_end_waited_for_the_consumer_closes_when_it_has_caught_up() {
+fn a_session_whose_last_end_came_with_the_end_of_a_pause_closes() {
     let now = Instant::now();
-    let config = Config::client().with_recv_buffer(10).with_half_close(HalfClose::Immediate);
-    let (mut session, ids) = client(config, 1, now);
-    session.handle_incoming(binary(0, &[7; 10]), now);
-    session.send(ids[0]).unwrap().finish(now + SECOND).unwrap();
-    session.recv(ids[0]).unwrap().read().unwrap();
-    session.recv(ids[0]).unwrap().consumed(10, now + SECOND);
-    assert!(session.timeout_reason().is_some() || session.is_closed(), "nothing ends it");
-    session.handle_timeout(now + SECOND);
-    assert_eq!(kinds(&mut session, now + SECOND), [Kind::Close]);
+    let (mut session, ids) = client(Config::client().with_recv_buffer(10), 2, now);
+    session.handle_incoming(binary(2, &[7; 1]), now);
+    session.send(ids[1]).unwrap().set_half_close(HalfClose::Immediate, now);
+    session.send(ids[1]).unwrap().finish(now).unwrap();
+    session.send(ids[0]).unwrap().finish(now).unwrap();
+    // The timer is late, and another stream keeps it from coming.
+    let late = now + 6 * SECOND;
+    session.handle_incoming(binary(2, &[7; 10]), late);
+    session.recv(ids[1]).unwrap().read().unwrap();
+    session.recv(ids[1]).unwrap().read().unwrap();
+    assert_eq!(session.timeout_reason(), Some(Timer::Stall));
+    session.recv(ids[1]).unwrap().consumed(11, late);
+    assert_eq!(kinds(&mut session, late), [Kind::Close]);
 }
