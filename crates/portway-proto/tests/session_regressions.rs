@@ -1,4 +1,6 @@
 //! What the fuzzer and a reviewer found in the session: one test a finding.
+#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
