@@ -27,8 +27,8 @@ impl Timer {
     pub(crate) const fn needs_reading(self) -> bool {
         match self {
             Self::Open | Self::KeepAlive | Self::Idle | Self::HalfClose | Self::ErrorSettle => true,
-            // Who closes does not wait for a consumer that may be gone.
-            Self::Close | Self::Stall => false,
+            // A close has to end even if nobody reads any more.
+            Self::Stall | Self::Close => false,
         }
     }
 
@@ -63,10 +63,6 @@ impl Timers {
         self.set(timer, None);
     }
 
-    pub(crate) fn is_armed(&self, timer: Timer) -> bool {
-        self.deadlines.get(timer as usize).copied().flatten().is_some()
-    }
-
     pub(crate) fn disarm_all(&mut self) {
         self.deadlines = [None; Timer::COUNT];
     }
@@ -91,8 +87,8 @@ impl Timers {
     /// Moves every suspended deadline on by the length of a pause that has ended.
     pub(crate) fn resume(&mut self, paused_for: Duration) {
         for (timer, deadline) in Timer::ALL.into_iter().zip(&mut self.deadlines) {
-            if let Some(at) = deadline.filter(|_| timer.needs_reading()) {
-                *deadline = at.checked_add(paused_for);
+            if timer.needs_reading() {
+                *deadline = deadline.and_then(|at| at.checked_add(paused_for));
             }
         }
     }

@@ -121,45 +121,6 @@ fn want_writable_is_answered_when_there_is_nothing_to_wait_for() {
     assert_eq!(events(&mut session), writable(ids[1]), "it is over");
 }
 
-#[test]
-fn the_remote_text_is_not_lost_when_the_application_stops_or_resets() {
-    let now = Instant::now();
-    for stop in [true, false] {
-        let (mut session, ids) = client(Config::client(), 1, now);
-        session.handle_incoming(binary(1, b"refused"), now);
-        if stop {
-            session.recv(ids[0]).unwrap().stop(now);
-        } else {
-            session.send(ids[0]).unwrap().reset(now);
-        }
-        let failure = session.failure(ids[0]);
-        assert!(matches!(failure, Some(StreamError::Remote(_))), "{failure:?}");
-    }
-}
-
-#[test]
-fn a_stream_that_only_writes_hears_of_its_failure() {
-    let now = Instant::now();
-    let stopped = || {
-        let (mut session, ids) = client(Config::client(), 1, now);
-        session.recv(ids[0]).unwrap().stop(now);
-        (session, ids[0])
-    };
-    let failed = |id| {
-        [StreamEvent::Failed, StreamEvent::Done].map(|event| Event::Stream { id, event }).to_vec()
-    };
-    let (mut session, id) = stopped();
-    session.handle_incoming(binary(1, b"refused"), now);
-    assert!(matches!(session.failure(id), Some(StreamError::Remote(_))));
-    assert_eq!(events(&mut session), failed(id));
-
-    let (mut session, id) = stopped();
-    session.handle_disconnect(now);
-    assert_eq!(session.failure(id), Some(&StreamError::Session(CloseReason::Disconnected)));
-    let heard = events(&mut session);
-    assert!(heard.starts_with(&failed(id)), "{heard:?}");
-}
-
 /// Ticks of keep-alive until the peer counts as dead.
 fn ticks_until_dead(session: &mut Session, mut now: Instant) -> Option<usize> {
     (1..10).find(|_| {

@@ -13,6 +13,7 @@ pub mod model;
 pub mod naive;
 pub mod ops;
 pub mod pair;
+pub mod rig;
 pub mod source;
 pub mod transcript;
 pub mod ws;

@@ -3,6 +3,7 @@
 //! They live here and not in `fuzz/` so that `cargo test` replays the committed corpus on a stable
 //! compiler (`tests/corpus.rs`) and so that a crash becomes an ordinary test.
 
+pub mod handshake;
 pub mod session;
 pub mod ws;
 
@@ -12,6 +13,8 @@ pub type Body = fn(&[u8]);
 /// Every target by name, for the corpus replay. `tests/corpus.rs` fails when `fuzz/` and this list differ.
 pub const TARGETS: &[(&str, Body)] = &[
     ("api_misuse", session::api_misuse),
+    ("handshake_request", handshake::request),
+    ("handshake_response", handshake::response),
     ("pair_honest", session::pair_honest),
     ("policy_diff", session::policy_diff),
     ("session_client", session::session_client),

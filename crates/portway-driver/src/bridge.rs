@@ -1,0 +1,242 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use event_listener::EventListener;
+use portway_proto::{CloseReason, Event, Port, Session, StreamId};
+
+use crate::connection::{Connection, Moved};
+use crate::relay::{PodSocket, Relay, RelayFailure, RelayReport, RelayRules};
+use crate::runtime::Deadline;
+use crate::{Runtime, Socket, Transport};
+
+/// One task that owns a session, its transport, and the sockets its streams go to: no lock, no
+/// channel and no other task between a byte read and a byte written.
+///
+/// A listener puts one local connection on each; a server as many pod connections as the client
+/// asks for. A future: ready when the session is over and every socket closed.
+#[must_use = "a bridge moves nothing unless it is awaited"]
+pub struct Bridge<R: Runtime, T, S> {
+    runtime: R,
+    session: Session,
+    connection: Connection<T>,
+    rules: RelayRules,
+    relays: Vec<Relay<S>>,
+    pods: Option<Pods<S>>,
+    stop: Option<EventListener>,
+    meter: Option<Arc<dyn Meter>>,
+    deadline: Deadline<R>,
+    closed: Option<CloseReason>,
+    ended: Vec<RelayReport>,
+}
+
+/// Told how many bytes moved, as they move.
+pub trait Meter: Send + Sync + 'static {
+    /// `up` bytes towards the peer and `down` bytes from it, since the last call.
+    fn moved(&self, up: u64, down: u64);
+}
+
+/// Reaches the pod for a stream that a client opened. An error is the text that the client sees.
+pub type DialPod<S> = Pin<Box<dyn Future<Output = Result<PodSocket<S>, String>> + Send>>;
+
+/// A server's side of the pod: how to dial it, and the dials under way.
+struct Pods<S> {
+    dial: Box<dyn FnMut(Port) -> DialPod<S> + Send>,
+    pending: Vec<(StreamId, DialPod<S>)>,
+}
+
+/// How a session and its connections went.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BridgeReport {
+    /// Why the session ended.
+    pub closed: CloseReason,
+    /// How each connection went, in the order of their ends.
+    pub relays: Vec<RelayReport>,
+}
+
+impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
+    /// Turns of the loop before other tasks of the runtime get theirs.
+    const TURNS: usize = 32;
+
+    /// A session over a transport, and no sockets yet.
+    pub fn new(runtime: R, session: Session, transport: T, rules: RelayRules) -> Self {
+        Self {
+            runtime,
+            session,
+            connection: Connection::new(transport),
+            rules,
+            relays: Vec::new(),
+            pods: None,
+            stop: None,
+            meter: None,
+            deadline: Deadline::new(),
+            closed: None,
+            ended: Vec::new(),
+        }
+    }
+
+    /// Relays between a stream and a socket.
+    pub fn with_socket(mut self, id: StreamId, socket: S) -> Self {
+        self.relays.push(Relay::new(id, socket, self.rules));
+        self
+    }
+
+    /// Server: dials the pod for every stream that the client opens.
+    pub fn with_pods(mut self, dial: impl FnMut(Port) -> DialPod<S> + Send + 'static) -> Self {
+        self.pods = Some(Pods { dial: Box::new(dial), pending: Vec::new() });
+        self
+    }
+
+    /// Aborts everything when told to.
+    pub fn with_stop(mut self, stop: EventListener) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Reports bytes as they move.
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
+        self
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Moved {
+        let now = self.runtime.now();
+        self.connection.handle_timeout(&mut self.session, now);
+        let mut moved = self.connection.poll_inbound(cx, &mut self.session, now);
+        moved |= self.poll_pods(cx, now);
+        moved |= self.poll_relays(cx, now);
+        moved |= self.connection.poll_outbound(cx, &mut self.session, now);
+        // What happens to streams is seen by calling them; only the end is heard of here.
+        while let Some(event) = self.session.poll_event() {
+            if let Event::Closed(reason) = event {
+                self.closed = Some(reason);
+                moved = Moved::Something;
+            }
+        }
+        moved
+    }
+
+    fn poll_relays(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
+        let mut moved = Moved::Nothing;
+        let mut index = 0;
+        while let Some(relay) = self.relays.get_mut(index) {
+            let session = &mut self.session;
+            let before = relay.bytes();
+            if !relay.is_over() {
+                moved |= relay.poll(cx, session, now);
+            }
+            let after = relay.bytes();
+            if let Some(meter) = self.meter.as_ref().filter(|_| after != before) {
+                meter.moved(after.0 - before.0, after.1 - before.1);
+            }
+            if relay.is_over() && session.is_done(relay.id()) {
+                session.release(relay.id(), now);
+                self.ended.push(self.relays.swap_remove(index).into_report());
+                moved = Moved::Something;
+            } else {
+                index += 1;
+            }
+        }
+        moved
+    }
+
+    fn poll_pods(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
+        let Some(pods) = &mut self.pods else { return Moved::Nothing };
+        let session = &mut self.session;
+        let mut moved = Moved::Nothing;
+        while let Some(id) = session.accept() {
+            if let Some(port) = session.port(id) {
+                pods.pending.push((id, (pods.dial)(port)));
+            }
+        }
+        let mut index = 0;
+        while let Some((id, dial)) = pods.pending.get_mut(index) {
+            let id = *id;
+            // A client that went away meanwhile: nobody waits for the pod any more.
+            let wanted = !session.is_done(id);
+            match dial.as_mut().poll(cx) {
+                Poll::Pending if wanted => {
+                    index += 1;
+                    continue;
+                }
+                Poll::Pending => {}
+                Poll::Ready(Ok(pod)) => {
+                    let rules = self.rules.at_pod(session.capabilities());
+                    self.relays.push(Relay::pod(id, pod, rules));
+                }
+                Poll::Ready(Err(text)) => {
+                    if let Ok(mut half) = session.send(id) {
+                        let _ = half.fail(&text, now);
+                    }
+                    self.relays.push(Relay::refused(id, self.rules, text));
+                }
+            }
+            drop(pods.pending.swap_remove(index));
+            moved = Moved::Something;
+        }
+        moved
+    }
+
+    fn abort(&mut self) {
+        let now = self.runtime.now();
+        for relay in &mut self.relays {
+            relay.abort(&mut self.session, RelayFailure::Aborted, now);
+        }
+        self.ended.extend(self.relays.drain(..).map(Relay::into_report));
+        self.connection.abort(&mut self.session, now);
+        self.closed.get_or_insert(CloseReason::Aborted);
+    }
+
+    fn is_over(&self) -> bool {
+        let idle = self.pods.as_ref().is_none_or(|pods| pods.pending.is_empty());
+        self.connection.is_gone() && self.relays.is_empty() && idle
+    }
+
+    fn report(&mut self) -> BridgeReport {
+        let closed = self.closed.take().unwrap_or(CloseReason::Disconnected);
+        BridgeReport { closed, relays: std::mem::take(&mut self.ended) }
+    }
+}
+
+impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
+    type Output = BridgeReport;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BridgeReport> {
+        let this = self.get_mut();
+        if this.stop.as_mut().is_some_and(|stop| Pin::new(stop).poll(cx).is_ready()) {
+            this.stop = None;
+            this.abort();
+        }
+        for _ in 0..Self::TURNS {
+            let moved = this.turn(cx);
+            if this.is_over() {
+                return Poll::Ready(this.report());
+            }
+            if moved == Moved::Something {
+                continue;
+            }
+            let relays = this.relays.iter().filter_map(Relay::deadline);
+            let at =
+                relays.chain(this.session.poll_timeout()).chain(this.connection.deadline()).min();
+            if this.deadline.poll(&this.runtime, at, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<R: Runtime, T: fmt::Debug, S: fmt::Debug> fmt::Debug for Bridge<R, T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bridge")
+            .field("session", &self.session)
+            .field("connection", &self.connection)
+            .field("relays", &self.relays)
+            .finish_non_exhaustive()
+    }
+}

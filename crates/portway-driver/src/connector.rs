@@ -1,0 +1,162 @@
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use portway_proto::handshake::{Offer, OfferError, Refusal, RequestError, UpgradeError};
+use portway_proto::{Port, WireForm};
+
+use crate::Socket;
+
+/// Where targets plug in: finds the pod, and opens an upgraded connection to it.
+///
+/// [`HttpConnector`](crate::HttpConnector) is the plain one. Tests bring their own.
+pub trait Connector: Clone + Send + Sync + Unpin + 'static {
+    /// The connection below the session.
+    type Io: Socket;
+
+    /// Which pod, and which of its ports, now. Asked before every dial, so that a target which has
+    /// moved is found again.
+    ///
+    /// # Errors
+    /// There is no such pod at the moment, or it could not be looked up.
+    fn resolve(
+        &self,
+        ports: &[Port],
+    ) -> impl Future<Output = Result<Endpoint, ResolveError>> + Send;
+
+    /// Opens a connection and upgrades it. Bounded in time by the implementation.
+    ///
+    /// # Errors
+    /// What stood in the way, typed: whether to try again is for the caller to say.
+    fn dial(
+        &self,
+        to: &Endpoint,
+        offer: &Offer,
+    ) -> impl Future<Output = Result<Upgraded<Self::Io>, DialError>> + Send;
+}
+
+/// What a target means at one moment: a pod, and its ports in the order they were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The namespace of the pod.
+    pub namespace: String,
+    /// The name of the pod.
+    pub pod: String,
+    /// Container ports, one for each port asked for.
+    pub ports: Vec<Port>,
+}
+
+impl Endpoint {
+    /// A pod and its ports.
+    pub fn new(namespace: impl Into<String>, pod: impl Into<String>, ports: &[Port]) -> Self {
+        Self { namespace: namespace.into(), pod: pod.into(), ports: ports.to_vec() }
+    }
+}
+
+/// A connection after its upgrade.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Upgraded<S> {
+    /// The connection.
+    pub io: S,
+    /// What was read behind the head of the answer: the first bytes of the session.
+    pub leftover: Bytes,
+    /// What both sides agreed on.
+    pub form: WireForm,
+}
+
+impl<S> Upgraded<S> {
+    /// Bundles the parts.
+    pub const fn new(io: S, leftover: Bytes, form: WireForm) -> Self {
+        Self { io, leftover, form }
+    }
+}
+
+/// The target does not lead to a pod.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct ResolveError {
+    message: Arc<str>,
+}
+
+impl ResolveError {
+    /// An error that says `message`.
+    pub fn new(message: impl Into<Arc<str>>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// Why there is no session. `at` is where: the server, as given by the user.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// Nothing was sent: no server could serve this.
+    #[error(transparent)]
+    Offer(#[from] OfferError),
+    /// Nothing was sent: no request could be made.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// No TCP connection to the server.
+    #[error("cannot connect to {at}: {source}")]
+    Connect {
+        /// Host and port.
+        at: String,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The server took the connection and did not answer in time, or only halfway.
+    #[error("{at} did not answer the upgrade request within {} s; is it an API server?", after.as_secs_f32())]
+    Timeout {
+        /// Host and port.
+        at: String,
+        /// How long it had.
+        after: Duration,
+    },
+    /// What the server said is not HTTP, or it hung up in the middle.
+    #[error("{at} did not answer in HTTP: {problem}; is it an API server?")]
+    Http {
+        /// Host and port.
+        at: String,
+        /// What was wrong with it.
+        problem: String,
+    },
+    /// The server said no.
+    #[error("{at} refused to forward to pod {pod} in namespace {namespace}: {refusal}")]
+    Refused {
+        /// Host and port.
+        at: String,
+        /// The namespace asked for.
+        namespace: String,
+        /// The pod asked for.
+        pod: String,
+        /// What it said.
+        refusal: Box<Refusal>,
+    },
+    /// The server said yes in a way that cannot be trusted.
+    #[error("{at}: {source}")]
+    Upgrade {
+        /// Host and port.
+        at: String,
+        /// What was wrong.
+        source: UpgradeError,
+    },
+    /// The server chose a wire form for which this version has no mux.
+    #[error("no mux for {0}")]
+    UnsupportedForm(WireForm),
+}
+
+/// Why a connection did not come about: no pod, or no way to it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The target does not lead to a pod.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The pod could not be reached.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+}

@@ -1,0 +1,120 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_broadcast::{InactiveReceiver, Receiver, RecvError, Sender};
+use portway_proto::{CloseReason, Port, WireForm};
+
+use crate::{ConnectError, Endpoint, RelayReport};
+
+/// What happens at a listener. Connections are numbered from 1.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ListenEvent {
+    /// A program has connected.
+    Accepted {
+        /// The number of the connection.
+        connection: u64,
+        /// The local address it came in at.
+        local: SocketAddr,
+        /// Where it came from.
+        from: SocketAddr,
+        /// The port in the pod it leads to, as asked for.
+        remote: Port,
+    },
+    /// Its session stands.
+    Connected {
+        /// The number of the connection.
+        connection: u64,
+        /// The pod it leads to.
+        endpoint: Endpoint,
+        /// The wire form agreed on.
+        form: WireForm,
+        /// How long that took.
+        took: Duration,
+    },
+    /// No session came about; the connection was reset.
+    Failed {
+        /// The number of the connection.
+        connection: u64,
+        /// Why.
+        error: ConnectError,
+    },
+    /// The connection is over.
+    Ended {
+        /// The number of the connection.
+        connection: u64,
+        /// How it went.
+        report: RelayReport,
+        /// Why its session ended.
+        closed: CloseReason,
+    },
+    /// The system could not hand over a connection; it is tried again.
+    AcceptFailed {
+        /// The local address.
+        local: SocketAddr,
+        /// What the system said.
+        error: Arc<std::io::Error>,
+        /// When it is tried again.
+        retry_after: Duration,
+    },
+    /// As many connections are open as allowed: no more are accepted until one ends.
+    Full {
+        /// How many.
+        sessions: usize,
+    },
+    /// This many events were lost, because nobody fetched them.
+    Missed(u64),
+}
+
+/// The events of a listener from the moment this was made, in order.
+///
+/// Fetch them: only the latest 1,024 are kept, and [`ListenEvent::Missed`] says what was lost.
+#[derive(Debug, Clone)]
+pub struct Events {
+    receiver: Receiver<ListenEvent>,
+}
+
+impl Events {
+    /// The next event; `None` once the listener is gone. Cancellation-safe: a dropped future takes
+    /// no event with it.
+    pub async fn next(&mut self) -> Option<ListenEvent> {
+        match self.receiver.recv_direct().await {
+            Ok(event) => Some(event),
+            Err(RecvError::Overflowed(missed)) => Some(ListenEvent::Missed(missed)),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+/// The listener's end of its events.
+#[derive(Debug, Clone)]
+pub(crate) struct EventSink {
+    sender: Sender<ListenEvent>,
+    /// Keeps the channel open while nobody listens.
+    keep: InactiveReceiver<ListenEvent>,
+}
+
+impl EventSink {
+    const KEPT: usize = 1_024;
+
+    pub(crate) fn new() -> Self {
+        let (mut sender, receiver) = async_broadcast::broadcast(Self::KEPT);
+        sender.set_overflow(true);
+        sender.set_await_active(false);
+        Self { sender, keep: receiver.deactivate() }
+    }
+
+    pub(crate) fn send(&self, event: ListenEvent) {
+        // The only failures are that nobody listens, and that the channel was closed.
+        let _ = self.sender.try_broadcast(event);
+    }
+
+    pub(crate) fn subscribe(&self) -> Events {
+        Events { receiver: self.keep.activate_cloned() }
+    }
+
+    pub(crate) fn close(&self) {
+        self.sender.close();
+    }
+}

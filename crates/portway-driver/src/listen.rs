@@ -1,0 +1,187 @@
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use portway_proto::{CloseReason, Port, WireForm};
+
+use crate::bind::bind;
+use crate::dial::{Dialled, dial};
+use crate::door::{Door, Shared};
+use crate::{
+    Bound, Bridge, ConnectError, Connector, Endpoint, Events, ListenError, ListenStats, Mapping,
+    Net, Options, Runtime,
+};
+
+/// Local ports that lead into a pod. Every program that connects gets a session of its own, so that
+/// none can slow another down, and none ends but by its own errors.
+///
+/// Dropping it ends everything at once; [`shutdown`](Self::shutdown) lets connections finish.
+pub struct Listening {
+    shared: Arc<Shared>,
+    bound: Vec<Bound>,
+    probe: ProbeFn,
+    sleep: SleepFn,
+}
+
+type ProbeFn = Box<dyn Fn() -> BoxFuture<Result<Probe, ConnectError>> + Send + Sync>;
+type SleepFn = Box<dyn Fn(Duration) -> BoxFuture<()> + Send + Sync>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What one upgrade has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Probe {
+    /// The pod that was reached.
+    pub endpoint: Endpoint,
+    /// The wire form agreed on.
+    pub form: WireForm,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What a shutdown had to cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leftover {
+    /// Connections that had not ended by the deadline, and were reset.
+    pub connections: usize,
+}
+
+/// Opens the local ports and serves them in the background.
+pub(crate) async fn listen<R, C>(
+    runtime: R,
+    connector: C,
+    mappings: Vec<Mapping>,
+    options: Options,
+) -> Result<Listening, ListenError>
+where
+    R: Runtime + Net,
+    C: Connector,
+{
+    if mappings.is_empty() {
+        return Err(ListenError::Nothing);
+    }
+    let shared = Arc::new(Shared::new(options.max_sessions));
+    let mut bound = Vec::new();
+    let mut doors = Vec::new();
+    for mapping in &mappings {
+        for (local, listener) in bind(&runtime, mapping).await? {
+            if local.ip().is_unspecified() {
+                tracing::warn!(%local, "listening on a wildcard address: anybody who reaches this machine reaches the pod");
+            }
+            let open = Bound { local, remote: mapping.remote() };
+            bound.push(open);
+            doors.push((listener, open));
+        }
+    }
+    let options = Arc::new(options);
+    for (listener, bound) in doors {
+        let door = Door::new(&runtime, &connector, &options, &shared, bound);
+        runtime.spawn(door.serve(listener));
+    }
+    let ports: Vec<Port> = mappings.iter().map(Mapping::remote).collect();
+    let sleeper = runtime.clone();
+    let probe: ProbeFn = Box::new(move || {
+        let (runtime, connector) = (runtime.clone(), connector.clone());
+        let (options, port) = (Arc::clone(&options), ports.first().copied());
+        Box::pin(async move {
+            let ports: Vec<Port> = port.into_iter().collect();
+            probe(&runtime, &connector, &ports, &options).await
+        })
+    });
+    let sleep: SleepFn = Box::new(move |wait| {
+        let sleep = sleeper.sleep_until(sleeper.now() + wait);
+        Box::pin(sleep)
+    });
+    Ok(Listening { shared, bound, probe, sleep })
+}
+
+impl Listening {
+    /// The addresses that are open, in the order of the mappings, with their real ports.
+    pub fn bound(&self) -> &[Bound] {
+        &self.bound
+    }
+
+    /// The first local address: the one to use where there is one mapping.
+    pub fn local_addr(&self) -> SocketAddr {
+        // `listen` makes at least one, or fails.
+        self.bound.first().map_or_else(|| ([0, 0, 0, 0], 0).into(), |bound| bound.local)
+    }
+
+    /// Does one upgrade, for the first mapping, and says what the server answered. On v4 the pod is
+    /// dialled by it, so its program sees a connection that ends at once.
+    ///
+    /// # Errors
+    /// What a connection would have failed with.
+    pub async fn probe(&self) -> Result<Probe, ConnectError> {
+        (self.probe)().await
+    }
+
+    /// Counters as of now.
+    pub fn stats(&self) -> ListenStats {
+        self.shared.stats()
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        self.shared.events.subscribe()
+    }
+
+    /// Stops accepting, waits until every connection has ended, but no longer than `deadline`, and
+    /// resets what is left then. When it returns, nothing of the listener runs any more.
+    pub async fn shutdown(self, deadline: Duration) -> Leftover {
+        self.shared.stop_accepting.set();
+        let mut late = (self.sleep)(deadline);
+        let mut drained = Box::pin(self.shared.drained());
+        let in_time = std::future::poll_fn(|cx| {
+            if drained.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            late.as_mut().poll(cx).map(|()| false)
+        })
+        .await;
+        if in_time {
+            return Leftover { connections: 0 };
+        }
+        let connections = self.shared.stats().open;
+        self.shared.abort.set();
+        drained.await;
+        Leftover { connections }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.shared.stop_accepting.set();
+        self.shared.abort.set();
+        self.shared.events.close();
+    }
+}
+
+impl std::fmt::Debug for Listening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listening")
+            .field("bound", &self.bound)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One upgrade, and an end to it.
+async fn probe<R: Runtime, C: Connector>(
+    runtime: &R,
+    connector: &C,
+    ports: &[Port],
+    options: &Options,
+) -> Result<Probe, ConnectError> {
+    let dialled = dial(runtime, connector, ports, options).await?;
+    let Dialled { mut session, transport, endpoint, form, took } = dialled;
+    session.close(CloseReason::Local, runtime.now());
+    let rules = options.rules();
+    let goodbye: Bridge<R, _, C::Io> = Bridge::new(runtime.clone(), session, transport, rules);
+    goodbye.await;
+    Ok(Probe { endpoint, form, took })
+}

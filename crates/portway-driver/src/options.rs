@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use portway_proto::{Config, WireForm};
+
+use crate::RelayRules;
+
+/// How forwards behave; the defaults suit a program that has not thought about it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(crate) forms: Vec<WireForm>,
+    pub(crate) session: Arc<Config>,
+    pub(crate) max_sessions: usize,
+    pub(crate) max_message: usize,
+    pub(crate) read_size: usize,
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            forms: vec![WireForm::V4],
+            session: Arc::new(Config::client()),
+            max_sessions: 16_384,
+            max_message: 1024 * 1024,
+            read_size: RelayRules::READ_SIZE,
+        }
+    }
+
+    /// The wire forms offered, the preferred one first. Default: v4.
+    #[must_use]
+    pub fn with_forms(mut self, forms: &[WireForm]) -> Self {
+        self.forms = forms.to_vec();
+        self
+    }
+
+    /// Limits, policies and waits of each session.
+    #[must_use]
+    pub fn with_session(mut self, config: Config) -> Self {
+        self.session = Arc::new(config);
+        self
+    }
+
+    /// Sessions of one listener at a time; further programs wait in the system's queue. Default 16,384.
+    #[must_use]
+    pub fn with_max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions.max(1);
+        self
+    }
+
+    /// Bytes of one incoming message; a server sends at most 32 KiB + 1 (protocol.md B.5). Messages
+    /// are passed on as they arrive, so the limit costs no memory. Default 1 MiB.
+    #[must_use]
+    pub fn with_max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// Most bytes of one read from a socket. What is read at once is also what a connection holds
+    /// while it moves data; an idle one holds nothing. Default 256 KiB.
+    #[must_use]
+    pub fn with_read_size(mut self, bytes: usize) -> Self {
+        self.read_size = bytes;
+        self
+    }
+
+    pub(crate) fn rules(&self) -> RelayRules {
+        RelayRules { read_size: self.read_size, ..RelayRules::FAITHFUL }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}

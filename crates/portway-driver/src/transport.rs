@@ -1,0 +1,235 @@
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use portway_proto::{Incoming, Side, Transmit, Violation, ws};
+
+use crate::socket::{ReadBuf, ReadSize};
+use crate::{Socket, mask::MaskKeys};
+
+/// A pipe of messages below a session.
+pub trait Transport: Send + Unpin + 'static {
+    /// The next piece of a message; `None` is the end of the transport.
+    ///
+    /// # Errors
+    /// The connection or the peer's framing broke: nothing more comes.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Incoming>, TransportError>>;
+
+    /// [`send`](Self::send) may be called. If not: after progress of [`poll_flush`](Self::poll_flush).
+    fn has_room(&self) -> bool;
+
+    /// Takes one message; call only after [`has_room`](Self::has_room).
+    fn send(&mut self, transmit: Transmit);
+
+    /// Writes what was taken.
+    ///
+    /// # Errors
+    /// The connection broke.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Ends our direction after everything that was taken.
+    ///
+    /// # Errors
+    /// The connection broke.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Makes the drop that follows abrupt.
+    fn abort(&mut self);
+}
+
+/// Why nothing more can be received.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The connection broke.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The peer broke the framing.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+}
+
+/// WebSocket messages over a byte stream: the default transport.
+///
+/// Long and fragmented messages are passed on in pieces as they arrive. Memory: at most
+/// `read_size` for reading, and at most [`Self::WRITE_BATCH`] plus one message for writing; none
+/// while nothing moves.
+#[derive(Debug)]
+pub struct WsTransport<S> {
+    socket: S,
+    decoder: ws::Decoder,
+    inbox: BytesMut,
+    read_size: ReadSize,
+    ended: bool,
+    outbox: Outbox,
+}
+
+/// What waits to be written. A client copies, because it has to mask anyway; a server hands on the
+/// session's own bytes.
+#[derive(Debug)]
+enum Outbox {
+    /// Written only when full or when the session has no more, and filled only when empty: what is
+    /// left of a partial write is never shifted.
+    Masked {
+        bytes: BytesMut,
+        keys: Box<MaskKeys>,
+        writing: bool,
+    },
+    Plain {
+        frames: VecDeque<ws::Frame>,
+        held: usize,
+    },
+}
+
+impl<S: Socket> WsTransport<S> {
+    /// Bytes that are gathered for one write.
+    pub const WRITE_BATCH: usize = 256 * 1024;
+
+    /// `leftover` was read behind the upgrade; messages may be of at most `max_message` bytes, and
+    /// a read takes at most `read_size`.
+    pub fn new(
+        side: Side,
+        socket: S,
+        leftover: Bytes,
+        max_message: usize,
+        read_size: usize,
+    ) -> Self {
+        let outbox = match side {
+            Side::Client => Outbox::Masked {
+                bytes: BytesMut::new(),
+                keys: Box::new(MaskKeys::new()),
+                writing: false,
+            },
+            Side::Server => Outbox::Plain { frames: VecDeque::new(), held: 0 },
+        };
+        Self {
+            socket,
+            decoder: ws::Decoder::new(side, max_message),
+            inbox: BytesMut::from(leftover),
+            read_size: ReadSize::new(read_size),
+            ended: false,
+            outbox,
+        }
+    }
+}
+
+impl<S: Socket> Transport for WsTransport<S> {
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Incoming>, TransportError>> {
+        loop {
+            let piece = self.decoder.decode(&mut self.inbox).map_err(Violation::from)?;
+            if piece.is_some() || self.ended {
+                return Poll::Ready(Ok(piece));
+            }
+            let mut buf = ReadBuf::new(&mut self.inbox, self.read_size.get());
+            match self.socket.poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(read)) => self.read_size.note(read),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending => {
+                    if self.inbox.is_empty() {
+                        // An idle connection holds no buffer.
+                        self.inbox = BytesMut::new();
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        match &self.outbox {
+            Outbox::Masked { bytes, writing, .. } => !writing && bytes.len() < Self::WRITE_BATCH,
+            Outbox::Plain { held, .. } => *held < Self::WRITE_BATCH,
+        }
+    }
+
+    fn send(&mut self, transmit: Transmit) {
+        match &mut self.outbox {
+            Outbox::Masked { bytes, keys, .. } => {
+                // A large message is seldom alone: growing step by step would copy what is there.
+                let batch = transmit.len() >= Self::WRITE_BATCH / 16;
+                let room = if batch { Self::WRITE_BATCH } else { 0 };
+                if bytes.is_empty() {
+                    bytes.reserve(room + transmit.len() + ws::MAX_OVERHEAD);
+                }
+                ws::encode_masked(&transmit, keys.next_key(), bytes);
+            }
+            Outbox::Plain { frames, held } => {
+                let frame = ws::encode(transmit);
+                *held += frame.remaining();
+                frames.push_back(frame);
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.outbox {
+            Outbox::Masked { bytes, writing, .. } => {
+                while !bytes.is_empty() {
+                    *writing = true;
+                    let slice = [IoSlice::new(bytes)];
+                    let written = ready!(self.socket.poll_write_vectored(cx, &slice))?;
+                    bytes.advance(nonzero(written)?);
+                }
+                if std::mem::take(writing) {
+                    // What the next batch needs is made then; nothing is kept for it.
+                    *bytes = BytesMut::new();
+                }
+            }
+            Outbox::Plain { frames, held } => {
+                while !frames.is_empty() {
+                    let mut slices = [IoSlice::new(&[]); 64];
+                    let used = fill_slices(frames, &mut slices);
+                    let written = ready!(self.socket.poll_write_vectored(cx, &slices[..used]))?;
+                    *held -= nonzero(written)?;
+                    advance_frames(frames, written);
+                }
+                frames.shrink_to(8);
+            }
+        }
+        self.socket.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        self.socket.poll_shutdown_write(cx)
+    }
+
+    fn abort(&mut self) {
+        self.socket.abort();
+    }
+}
+
+/// A write of nothing would be tried for ever.
+fn nonzero(written: usize) -> io::Result<usize> {
+    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+}
+
+fn fill_slices<'a>(frames: &'a VecDeque<ws::Frame>, slices: &mut [IoSlice<'a>]) -> usize {
+    let parts = frames.iter().flat_map(|frame| [frame.head(), frame.body().as_ref()]);
+    let mut used = 0;
+    for (slot, part) in slices.iter_mut().zip(parts.filter(|part| !part.is_empty())) {
+        *slot = IoSlice::new(part);
+        used += 1;
+    }
+    used
+}
+
+fn advance_frames(frames: &mut VecDeque<ws::Frame>, mut written: usize) {
+    while let Some(frame) = frames.front_mut() {
+        let of_frame = written.min(frame.remaining());
+        frame.advance(of_frame);
+        written -= of_frame;
+        if frame.has_remaining() {
+            return;
+        }
+        frames.pop_front();
+    }
+}

@@ -1,0 +1,29 @@
+//! portway on tokio: the runtime and nothing else.
+//!
+//! ```no_run
+//! use portway_tokio::{Mapping, Options, Port, PortForward, Tokio};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rt = Tokio::current();
+//! let pod = rt.http("http://127.0.0.1:8001", "default", "web-0")?;
+//! let http = Port::new(80).expect("not zero");
+//!
+//! // A real local port:
+//! let listening = rt.listen(pod.clone(), [Mapping::new(8080, http)], Options::new()).await?;
+//! println!("http://{} leads into the pod", listening.local_addr());
+//!
+//! // Or bytes in process, with tokio's `AsyncRead` and `AsyncWrite`:
+//! let mut forward = rt.forward(pod, &[http], Options::new()).await?;
+//! let stream = forward.take(http).expect("asked for");
+//! # drop(stream);
+//! # Ok(())
+//! # }
+//! ```
+
+mod runtime;
+mod socket;
+
+pub use portway_driver::*;
+pub use runtime::{Tokio, TokioSleep};
+pub use socket::{TokioListener, TokioSocket};
