@@ -273,6 +273,8 @@ impl Config {
     /// The most bytes a session of `streams` streams can hold, when the transport hands in pieces of
     /// at most `piece` bytes. [`Stats::buffered`](crate::Stats::buffered) never exceeds it.
     pub const fn worst_case(&self, streams: usize, piece: usize) -> usize {
+        // A small piece of base64 can complete a group of four characters that began before it.
+        let piece = if piece < 8 { 8 } else { piece };
         let stream = self
             .recv_buffer
             .saturating_add(piece)

@@ -153,8 +153,10 @@ impl Session {
     /// Time reached [`poll_timeout`](Self::poll_timeout). Calling early is allowed and does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         // The end of a pause brings back what it had suspended, so look again until nothing is due.
-        while self.handle_expired(now) {}
-        self.check_over(now);
+        // So does a close, when its own wait is zero.
+        while self.handle_expired(now) {
+            self.check_over(now);
+        }
     }
 
     // -- outputs

@@ -4,6 +4,7 @@
 //! compiler (`tests/corpus.rs`) and so that a crash becomes an ordinary test.
 
 pub mod handshake;
+pub mod session;
 pub mod ws;
 
 /// A fuzz body: panics when a promise is broken.
@@ -11,8 +12,16 @@ pub type Body = fn(&[u8]);
 
 /// Every target by name, for the corpus replay. `tests/corpus.rs` fails when `fuzz/` and this list differ.
 pub const TARGETS: &[(&str, Body)] = &[
+    ("api_misuse", session::api_misuse),
     ("handshake_request", handshake::request),
     ("handshake_response", handshake::response),
+    ("pair_honest", session::pair_honest),
+    ("policy_diff", session::policy_diff),
+    ("session_client", session::session_client),
+    ("session_server", session::session_server),
+    ("v4_message_client", session::v4_message_client),
+    ("v4_message_server", session::v4_message_server),
+    ("v4_roundtrip", session::v4_roundtrip),
     ("ws_decode", ws::decode),
     ("ws_roundtrip", ws::roundtrip),
 ];

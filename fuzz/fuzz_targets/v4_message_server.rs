@@ -1,0 +1,4 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| portway_testkit::harness::session::v4_message_server(
+    data
+));
