@@ -28,12 +28,18 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Other {}
+enum Other {
+    /// Show that it works: an embedded API server, programs in a pod, and forwards to them
+    ///
+    /// (A pod with the name demo is spelled pod/demo.)
+    Demo(DemoArgs),
+}
 
 /// What to do.
 #[derive(Debug)]
 pub(crate) enum Command {
     Forward(ForwardArgs),
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Args)]
@@ -82,11 +88,29 @@ pub(crate) struct ForwardArgs {
     verbose: u8,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Stay until interrupted, to be tried with a browser, curl, or another portway
+    #[arg(long)]
+    pub(crate) serve: bool,
+
+    /// How many MiB go through the echo, up and down at once
+    #[arg(long, default_value = "256", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub(crate) mib: u64,
+
+    /// Say more on stderr; twice for everything
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
+}
+
 impl Cli {
     /// The command line of this process. Otherwise what was asked for is said already, or what is
     /// wrong with it.
     pub(crate) fn parse() -> Result<Command, ExitCode> {
         let cli = Self::try_parse().map_err(|error| explain(error))?;
+        if let Some(Other::Demo(demo)) = cli.other {
+            return Ok(Command::Demo(demo));
+        }
         match cli.forward {
             Some(forward) => match collision(&forward.ports) {
                 None => Ok(Command::Forward(forward)),
@@ -107,6 +131,7 @@ impl Command {
     pub(crate) const fn verbosity(&self) -> u8 {
         match self {
             Self::Forward(args) => args.verbose,
+            Self::Demo(args) => args.verbose,
         }
     }
 }

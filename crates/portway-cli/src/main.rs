@@ -5,6 +5,7 @@
 
 mod address;
 mod args;
+mod demo;
 mod failure;
 mod forward;
 mod half_close;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Command::Forward(args) => runtime.block_on(forward::run(args)),
+        Command::Demo(args) => runtime.block_on(demo::run(args)),
     };
     // Whatever still runs is not waited for: the process ends.
     runtime.shutdown_background();

@@ -21,7 +21,7 @@ pub(crate) struct Reporter {
 
 /// What is known of the connections under way: their ends name only the number.
 #[derive(Debug, Default)]
-struct Report {
+pub(crate) struct Report {
     open: HashMap<u64, (SocketAddr, Port)>,
 }
 
@@ -51,7 +51,8 @@ impl Reporter {
 }
 
 impl Report {
-    fn tell(&mut self, event: ListenEvent) {
+    /// One event, as far as the user should know.
+    pub(crate) fn tell(&mut self, event: ListenEvent) {
         match event {
             ListenEvent::Accepted { connection, local, remote, .. } => {
                 self.open.insert(connection, (local, remote));
