@@ -67,11 +67,16 @@ impl<R: Runtime> Deadline<R> {
 }
 
 /// The time was up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Elapsed;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the time was up")]
+#[non_exhaustive]
+pub struct Elapsed;
 
-/// Runs `future` until `at` at the latest.
-pub(crate) async fn until<R: Runtime, F: Future>(
+/// Runs `future` until `at` at the latest, and drops it then.
+///
+/// # Errors
+/// It was not ready by then.
+pub async fn until<R: Runtime, F: Future>(
     runtime: &R,
     at: Instant,
     future: F,

@@ -1,9 +1,9 @@
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::buf::Limit;
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 /// A connection as the driver needs it.
 ///
@@ -44,6 +44,12 @@ pub trait Socket: Send + Unpin + 'static {
     /// Makes the drop that follows abrupt: on TCP an RST instead of a FIN. Where that cannot be
     /// said, nothing.
     fn abort(&mut self);
+
+    /// The addresses of both ends, ours first, for texts and logs; ask while it is connected. `None`
+    /// where there are none.
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        None
+    }
 }
 
 /// Where a [`Socket`] puts what it reads.
@@ -100,7 +106,7 @@ pub(crate) struct ReadSize {
 }
 
 impl ReadSize {
-    const MIN: usize = 8 * 1024;
+    pub(crate) const MIN: usize = 8 * 1024;
 
     pub(crate) fn new(max: usize) -> Self {
         Self { size: Self::MIN, max: max.max(Self::MIN) }
@@ -116,75 +122,5 @@ impl ReadSize {
         } else if read < self.size / 8 {
             self.size = (self.size / 2).max(Self::MIN);
         }
-    }
-}
-
-/// A socket in front of which some bytes were read already, as hyper's I/O traits want it during
-/// the upgrade.
-#[derive(Debug)]
-pub(crate) struct HyperIo<S> {
-    socket: S,
-    memory: BytesMut,
-}
-
-impl<S> HyperIo<S> {
-    pub(crate) fn new(socket: S) -> Self {
-        Self { socket, memory: BytesMut::new() }
-    }
-
-    /// The socket and what was read and not passed on.
-    pub(crate) fn into_parts(self) -> (S, BytesMut) {
-        (self.socket, self.memory)
-    }
-}
-
-impl<S: Socket> hyper::rt::Read for HyperIo<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buf: hyper::rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.memory.is_empty() {
-            let mut read = ReadBuf::new(&mut this.memory, ReadSize::MIN);
-            match this.socket.poll_read(cx, &mut read) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => return Poll::Pending,
-            };
-        }
-        let n = this.memory.len().min(buf.remaining());
-        buf.put_slice(&this.memory[..n]);
-        this.memory.advance(n);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: Socket> hyper::rt::Write for HyperIo<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().socket.poll_write_vectored(cx, &[IoSlice::new(buf)])
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().socket.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().socket.poll_shutdown_write(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().socket.poll_write_vectored(cx, bufs)
     }
 }

@@ -11,8 +11,7 @@ use hyper::client::conn::http1;
 use portway_proto::handshake::{Key, MAX_BODY, Offer, Refusal, UpgradeError};
 
 use crate::runtime::until;
-use crate::socket::HyperIo;
-use crate::{Runtime, Socket, Upgraded};
+use crate::{HyperIo, Runtime, Socket, Upgraded};
 
 /// What came of an upgrade request.
 #[derive(Debug)]
@@ -68,17 +67,8 @@ async fn exchange<R: Runtime, S: Socket>(
     }
     let form = offer.check(key, &response).map_err(Failure::Upgrade)?;
     let upgraded = hyper::upgrade::on(response).await?;
-    let parts = upgraded
-        .downcast::<HyperIo<S>>()
+    let (io, leftover) = HyperIo::reclaim(upgraded)
         .map_err(|_| Failure::Http("the connection changed its type".to_owned()))?;
-    let (io, unread) = parts.io.into_parts();
-    let leftover = if unread.is_empty() {
-        parts.read_buf
-    } else {
-        let mut both = BytesMut::from(parts.read_buf);
-        both.extend_from_slice(&unread);
-        both.freeze()
-    };
     Ok(Upgraded::new(io, leftover, form))
 }
 

@@ -77,6 +77,11 @@ impl Socket for SmolSocket {
         // Refused only where the connection is gone already.
         let _ = SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO));
     }
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let stream = self.stream.get_ref();
+        Some((stream.local_addr().ok()?, stream.peer_addr().ok()?))
+    }
 }
 
 /// A listening TCP socket of smol's.

@@ -59,6 +59,10 @@ impl Socket for TokioSocket {
         // Refused only where the connection is gone already.
         let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
     }
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        Some((self.0.local_addr().ok()?, self.0.peer_addr().ok()?))
+    }
 }
 
 /// A listening TCP socket of tokio's.
