@@ -249,6 +249,8 @@ fn a_websocket_handshake_is_checked_as_in_a1() {
         *request.method_mut() = method;
         for server in [Acceptor::new(), v4_only()] {
             assert_eq!(refused(&server, &request), (405, "bad method".to_owned()));
+            let response = server.accept(&request).unwrap_err().response();
+            assert_eq!(header(response.headers(), "allow"), Some("GET")); // RFC 9110 wants it
         }
         *request.headers_mut().get_mut("sec-websocket-protocol").unwrap() = TUNNEL.parse().unwrap();
         assert_eq!(refused(&Acceptor::new(), &request), (405, "bad method".to_owned()));

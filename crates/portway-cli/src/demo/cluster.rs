@@ -1,22 +1,40 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use portway_tokio::Tokio;
+use portway_server::{LocalPod, LocalPods, Server, Serving};
+use portway_tokio::{Port, Tokio};
 
 use crate::failure::Failure;
 
-/// An API server with one pod.
+/// An API server with one pod, in this process.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    address: SocketAddr,
+    serving: Serving,
 }
 
 impl Cluster {
-    /// Serves a pod with these ports, for as long as it lives.
-    pub(crate) async fn start(_: &Tokio, _: &[(u16, SocketAddr)]) -> Result<Self, Failure> {
-        Err(Failure::new("not yet"))
+    /// Serves a pod whose ports are programs of this machine. It lives as long as this value.
+    pub(crate) async fn start(
+        runtime: &Tokio,
+        (namespace, name): (&str, &str),
+        ports: &[(Port, SocketAddr)],
+    ) -> Result<Self, Failure> {
+        let pod =
+            ports.iter().fold(LocalPod::closed(), |pod, (port, to)| pod.with_port(*port, *to));
+        let pods = LocalPods::new(runtime.clone()).with(namespace, name, pod);
+        let server = Server::new(runtime.clone(), pods);
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let serving = server.listen(anywhere).await;
+        serving.map(|serving| Self { serving }).map_err(Failure::new)
     }
 
+    /// What to give as `--server`.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.serving.local_addr())
+    }
+
+    /// Ends it; how many sessions had to be cut off.
+    pub(crate) async fn shutdown(self, deadline: Duration) -> usize {
+        self.serving.shutdown(deadline).await.connections
     }
 }

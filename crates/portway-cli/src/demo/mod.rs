@@ -27,8 +27,8 @@ use transfer::Transfer;
 /// The pod and its ports.
 const POD: &str = "web-0";
 const NAMESPACE: &str = "default";
-const WEB: u16 = 80;
-const ECHO: u16 = 7;
+const WEB: Port = Port::new(80).expect("not zero");
+const ECHO: Port = Port::new(7).expect("not zero");
 
 /// Forwards that stand, and what their listener has to say.
 struct Demo {
@@ -46,11 +46,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
         code = interrupts.next() => return Ok(ExitCode::from(code)),
     };
     if !args.serve {
-        let leftover = demo.listening.shutdown(PATIENCE).await;
-        return match leftover.connections {
-            0 => Ok(ExitCode::SUCCESS),
-            left => Err(Failure::new(format_args!("{left} connections did not end"))),
-        };
+        return demo.finish().await;
     }
     demo.invite();
     let reporter = Reporter::start(&[], demo.events);
@@ -69,18 +65,29 @@ impl Demo {
         Ok(demo)
     }
 
+    /// Nothing may be left over.
+    async fn finish(self) -> Result<ExitCode, Failure> {
+        let cut = self.listening.shutdown(PATIENCE).await.connections;
+        let cut = cut + self.cluster.shutdown(PATIENCE).await;
+        if cut > 0 {
+            return Err(Failure::new(format_args!("{cut} connections did not end")));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
     /// Starts the programs, the server, and the forwards between them.
     async fn start() -> Result<Self, Failure> {
         let runtime = Tokio::current();
         let web = web::start().await.map_err(Failure::new)?;
         let echo = echo::start().await.map_err(Failure::new)?;
-        let cluster = Cluster::start(&runtime, &[(WEB, web), (ECHO, echo)]).await?;
+        let cluster =
+            Cluster::start(&runtime, (NAMESPACE, POD), &[(WEB, web), (ECHO, echo)]).await?;
         output::line(format_args!(
             "Serving pod {POD} (a web page on port {WEB}, an echo on port {ECHO}) at {}",
             cluster.url()
         ));
         let connector = runtime.http(&cluster.url(), NAMESPACE, POD).map_err(Failure::new)?;
-        let mappings = [WEB, ECHO].into_iter().filter_map(Port::new).map(|p| Mapping::new(0, p));
+        let mappings = [WEB, ECHO].map(|port| Mapping::new(0, port));
         let listening =
             runtime.listen(connector, mappings, Options::new()).await.map_err(Failure::new)?;
         let events = listening.events();
@@ -133,7 +140,7 @@ impl Demo {
     }
 
     /// Connects to the local port that leads to `port`, and says that it is handled.
-    async fn connect(&mut self, port: u16) -> Result<(SocketAddr, TcpStream), Failure> {
+    async fn connect(&mut self, port: Port) -> Result<(SocketAddr, TcpStream), Failure> {
         let local = self.local(port)?;
         let stream = in_time("the local port", TcpStream::connect(local)).await?;
         let accepted = async {
@@ -150,9 +157,9 @@ impl Demo {
         Ok((local, stream))
     }
 
-    fn local(&self, port: u16) -> Result<SocketAddr, Failure> {
+    fn local(&self, port: Port) -> Result<SocketAddr, Failure> {
         let mut bound = self.listening.bound().iter();
-        let bound = bound.find(|bound| bound.remote.get() == port);
+        let bound = bound.find(|bound| bound.remote == port);
         bound.map(|bound| bound.local).ok_or_else(|| Failure::new("a port was not opened"))
     }
 

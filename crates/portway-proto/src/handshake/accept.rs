@@ -7,7 +7,7 @@ use http::{
 };
 
 use super::rejection::Rejection;
-use super::{PortsError, bearer, field, key, query};
+use super::{PortsError, field, key, query};
 use crate::{Port, WireForm};
 
 /// Which name of the ports parameter a server listens to (protocol.md A.2, trap 1). The other name is
@@ -200,7 +200,7 @@ impl Acceptor {
         Ok(Accepted::new(WireForm::Spdy, Vec::new(), None, true))
     }
 
-    /// The names in these lines, bearer tokens left out.
+    /// The names in these lines. A bearer token among them is no form's name, so it is never chosen.
     fn offered<'a>(
         &self,
         lines: impl Iterator<Item = &'a HeaderValue>,
@@ -210,9 +210,7 @@ impl Acceptor {
         for line in lines {
             let too_long = Rejection::OfferTooLong { limit: self.max_offer };
             left = left.checked_sub(line.len()).ok_or(too_long)?;
-            offered.extend(
-                field::entries(line).filter(|name| !name.is_empty() && !bearer::is_bearer(name)),
-            );
+            offered.extend(field::entries(line).filter(|name| !name.is_empty()));
         }
         Ok(offered)
     }

@@ -8,12 +8,6 @@ use super::field;
 /// How an offered subprotocol begins that is a bearer token and no subprotocol.
 const PREFIX: &[u8] = b"base64url.bearer.authorization.k8s.io.";
 
-/// Whether an entry of `Sec-WebSocket-Protocol` carries a token; such an entry never takes part in
-/// the negotiation.
-pub(super) fn is_bearer(entry: &[u8]) -> bool {
-    entry.starts_with(PREFIX)
-}
-
 /// The bearer token that a browser, which cannot set `Authorization`, hides among the offered
 /// subprotocols as `base64url.bearer.authorization.k8s.io.TOKEN`; for an authorizer in front of
 /// [`Acceptor`](super::Acceptor).

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/streaming/pkg/httpstream/wsstream"
+)
+
+// A lie answers a request in place of the honest server and returns nil, or returns the writer that
+// the honest server is to use.
+type lie func(http.ResponseWriter, *http.Request) http.ResponseWriter
+
+// lieOf tells by its name how a pod misbehaves; nil is an honest one.
+func lieOf(pod string) lie {
+	if lie, ok := lies[pod]; ok {
+		return lie
+	}
+	for prefix, make := range liesWithNumber {
+		if digits, ok := strings.CutPrefix(pod, prefix); ok {
+			if n, err := strconv.Atoi(digits); err == nil && n >= 0 {
+				return make(n)
+			}
+		}
+	}
+	return nil
+}
+
+var lies = map[string]lie{
+	"pod-401": refuse(func(w http.ResponseWriter) {
+		writeStatus(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
+	}),
+	"pod-403": refuse(func(w http.ResponseWriter) {
+		writeStatus(w, http.StatusForbidden, "Forbidden",
+			`pods "pod-403" is forbidden: User "demo" cannot create resource "pods/portforward" in API group "" in the namespace "default"`)
+	}),
+	"pod-404": refuse(func(w http.ResponseWriter) { writeText(w, http.StatusNotFound, "pod does not exist") }),
+	"pod-429": refuse(func(w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "60")
+		writeText(w, http.StatusTooManyRequests, "maximum number of in-flight requests exceeded")
+	}),
+	"pod-500": refuse(func(w http.ResponseWriter) {
+		writeText(w, http.StatusInternalServerError, `pod not found ("pod-500_default")`)
+	}),
+	// Takes the request and never says a word.
+	"pod-silent": func(w http.ResponseWriter, _ *http.Request) http.ResponseWriter {
+		if conn, _, ok := hijack(w); ok {
+			defer conn.Close()
+			_, _ = io.Copy(io.Discard, conn)
+		}
+		return nil
+	},
+	"pod-garbage": func(w http.ResponseWriter, _ *http.Request) http.ResponseWriter {
+		if conn, _, ok := hijack(w); ok {
+			defer conn.Close()
+			garbage := make([]byte, 4096)
+			_, _ = (&pattern{seed: 1}).Read(garbage)
+			_, _ = conn.Write(garbage)
+		}
+		return nil
+	},
+	// A 101 that belongs to another request's key.
+	"pod-wrong-accept": func(w http.ResponseWriter, _ *http.Request) http.ResponseWriter {
+		return rawUpgrade(w, "dGhlIHNhbXBsZSBub25jZQ==", "v4.channel.k8s.io")
+	},
+	// A middlebox dropped the subprotocol, or picked another one.
+	"pod-no-protocol": func(w http.ResponseWriter, req *http.Request) http.ResponseWriter {
+		return rawUpgrade(w, req.Header.Get("Sec-WebSocket-Key"), "")
+	},
+	"pod-wrong-protocol": func(w http.ResponseWriter, req *http.Request) http.ResponseWriter {
+		return rawUpgrade(w, req.Header.Get("Sec-WebSocket-Key"), "chat")
+	},
+	// Prefixes in network byte order: another port than the one asked for.
+	"pod-wrong-prefix": script(func(port uint16) []frame {
+		swapped := binary.BigEndian.AppendUint16(nil, port)
+		return []frame{binaryFrame(0, swapped), binaryFrame(1, swapped)}
+	}),
+	"pod-short-prefix": script(func(port uint16) []frame {
+		return []frame{binaryFrame(0, []byte{byte(port)})}
+	}),
+	// A text message on a binary form.
+	"pod-text": script(func(port uint16) []frame {
+		return append(prefixes(port), frame{opText, []byte("\x00hello")})
+	}),
+	"pod-unknown-channel": script(func(port uint16) []frame {
+		return append(prefixes(port), binaryFrame(9, []byte("nobody asked")), binaryFrame(200, nil),
+			frame{opBinary, nil}, binaryFrame(0, []byte("hello")), closeFrame(1000, ""))
+	}),
+	"pod-close-1011": script(func(port uint16) []frame {
+		return append(prefixes(port), binaryFrame(0, []byte("partial")), closeFrame(1011, "going to pieces"))
+	}),
+	"pod-huge-error": hugeError(1 << 20),
+}
+
+var liesWithNumber = map[string]func(int) lie{
+	// Honest, and after N bytes behind its 101 the connection is reset ...
+	"pod-cut-": func(n int) lie { return cutAfter(n, true) },
+	// ... or ends without a Close frame.
+	"pod-eof-":        func(n int) lie { return cutAfter(n, false) },
+	"pod-huge-error-": hugeError,
+}
+
+func refuse(answer func(http.ResponseWriter)) lie {
+	return func(w http.ResponseWriter, _ *http.Request) http.ResponseWriter {
+		answer(w)
+		return nil
+	}
+}
+
+// hugeError sends n bytes of error text, much of it meant for the terminal it may be printed on.
+func hugeError(n int) lie {
+	const escapes = "\x1b]0;owned\x07\x1b[2J\x1b[31merror\x1b[0m\r\n"
+	text := bytes.Repeat([]byte(escapes), n/len(escapes)+1)[:n]
+	return script(func(port uint16) []frame {
+		return append(prefixes(port), binaryFrame(1, text), closeFrame(1000, ""))
+	})
+}
+
+// script is a pod that upgrades, sends the same frames whatever it hears, and waits for the client
+// to hang up.
+func script(frames func(port uint16) []frame) lie {
+	return func(w http.ResponseWriter, req *http.Request) http.ResponseWriter {
+		if !wsstream.IsWebSocketRequest(req) {
+			writeText(w, http.StatusBadRequest, "this pod lies in WebSocket only")
+			return nil
+		}
+		first, _, _ := strings.Cut(req.URL.Query().Get("port"), ",")
+		port, err := strconv.ParseUint(first, 10, 16)
+		if err != nil {
+			writeText(w, http.StatusBadRequest, `query parameter "port" is required`)
+			return nil
+		}
+		conn, _, ok := hijack(w)
+		if !ok {
+			return nil
+		}
+		defer conn.Close()
+		var out bytes.Buffer
+		writeHandshake(&out, req.Header.Get("Sec-WebSocket-Key"), "v4.channel.k8s.io")
+		for _, frame := range frames(uint16(port)) {
+			frame.writeTo(&out)
+		}
+		if _, err := conn.Write(out.Bytes()); err == nil {
+			_, _ = io.Copy(io.Discard, conn)
+		}
+		return nil
+	}
+}
+
+// rawUpgrade answers a 101 for this key and subprotocol and waits for the client to hang up.
+func rawUpgrade(w http.ResponseWriter, key, protocol string) http.ResponseWriter {
+	if conn, _, ok := hijack(w); ok {
+		defer conn.Close()
+		var out bytes.Buffer
+		writeHandshake(&out, key, protocol)
+		if _, err := conn.Write(out.Bytes()); err == nil {
+			_, _ = io.Copy(io.Discard, conn)
+		}
+	}
+	return nil
+}
+
+func hijack(w http.ResponseWriter) (net.Conn, io.Reader, bool) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		log.Printf("hijack: %v", err)
+		return nil, nil, false
+	}
+	_ = conn.SetDeadline(time.Time{})
+	return conn, buffered.Reader, true
+}
+
+var errCut = errors.New("cut, as the name of the pod asked for")

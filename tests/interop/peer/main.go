@@ -1,0 +1,49 @@
+// Command peer serves Kubernetes' own port-forward server code over plain HTTP on loopback, with a
+// pod side that copies by containerd's rules and pods that can be told to misbehave.
+//
+// The first line on stdout is "listening 127.0.0.1:PORT". It exits when its stdin is closed.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "where to listen")
+	idle := flag.Duration("stream-idle-timeout", 4*time.Hour, "the runtime's idle timeout of an upgraded connection")
+	creation := flag.Duration("stream-creation-timeout", 30*time.Second, "how long a SPDY stream waits for the other one of its pair")
+	finPassedOn := flag.Bool("fin-passed-on", false, "pass a client's FIN on to the pod and wait for its answer, on every pod")
+	printPods := flag.Bool("print-pods", false, "print where the pod programs really listen, as a second line \"pods 8080=ADDR ...\"")
+	flag.Parse()
+
+	log.SetFlags(0)
+	log.SetPrefix("peer: ")
+
+	pod, err := startPod()
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("listening", listener.Addr())
+	if *printPods {
+		fmt.Println("pods", pod)
+	}
+
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+
+	handler := newServer(&runtime{pod: pod, finPassedOn: *finPassedOn}, *idle, *creation)
+	log.Fatal(http.Serve(listener, handler))
+}

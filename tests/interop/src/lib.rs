@@ -1,0 +1,21 @@
+//! Two halves of a test that no code of portway can make wrong in the same way twice:
+//! [`Peer`] runs Kubernetes' own port-forward server code, and [`load`] drives any forwarder's
+//! local listeners with blocking sockets and threads. Nothing here uses portway.
+//!
+//! Everything about the peer panics freely: a panic is how a test fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod conn;
+pub mod load;
+mod pattern;
+mod peer;
+mod relay;
+mod target;
+mod vitals;
+
+pub use conn::{Conn, End};
+pub use pattern::Pattern;
+pub use peer::{Peer, PeerOptions, PeerStats, require_go};
+pub use relay::{Fault, Relay};
+pub use target::Target;
+pub use vitals::Vitals;

@@ -1,0 +1,245 @@
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{self, Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+/// Whether the tests that need the Go peer can run.
+///
+/// Without Go this says so on standard error and returns false, so that a test can return early.
+/// With `CI` in the environment a missing Go is a failure: nothing may be skipped there.
+#[must_use]
+pub fn require_go() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let found = Command::new("go")
+            .arg("version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !found {
+            let why = "no `go` to build Kubernetes' own server code with";
+            assert!(env::var_os("CI").is_none(), "{why}, and CI skips nothing");
+            // Straight to the descriptor: a test harness would keep a print to itself.
+            let _ = writeln!(io::stderr(), "SKIPPED: {why} (install Go, see tests/interop/peer)");
+        }
+        found
+    })
+}
+
+/// How to start a [`Peer`].
+#[derive(Debug, Clone, Default)]
+pub struct PeerOptions {
+    args: Vec<String>,
+}
+
+impl PeerOptions {
+    /// Kubernetes' defaults, on a free port.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends upgraded connections that were idle for this long (4 h if not set).
+    #[must_use]
+    pub fn stream_idle_timeout(self, timeout: Duration) -> Self {
+        self.arg(format!("-stream-idle-timeout={}ms", timeout.as_millis()))
+    }
+
+    /// Passes a client's FIN on to the pod, which no runtime in the field does.
+    #[must_use]
+    pub fn fin_passed_on(self) -> Self {
+        self.arg("-fin-passed-on".to_owned())
+    }
+
+    /// Listens here and not on a free port.
+    #[must_use]
+    pub fn listen(self, addr: SocketAddr) -> Self {
+        self.arg(format!("-listen={addr}"))
+    }
+
+    fn arg(mut self, arg: String) -> Self {
+        self.args.push(arg);
+        self
+    }
+}
+
+/// What the peer's server side counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// Upgrade requests that got as far as the port-forward code or a lie.
+    pub upgrades: u64,
+    /// Those whose handler has not returned. A SPDY connection counts while it lives; relays of
+    /// it may live up to a second longer.
+    pub live_upgrades: u64,
+    /// Times a port of the pod was dialled.
+    pub pod_dials: u64,
+    /// Forwards between a stream and the pod that have not ended.
+    pub live_pod_relays: u64,
+}
+
+/// Kubernetes' own port-forward server code in a child process, with a pod behind it. It is killed
+/// when this is dropped.
+#[derive(Debug)]
+pub struct Peer {
+    child: Child,
+    addr: SocketAddr,
+    pods: BTreeMap<u16, SocketAddr>,
+}
+
+impl Peer {
+    /// Builds the peer if need be and starts it. Ask [`require_go`] first.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(PeerOptions::new())
+    }
+
+    /// Builds the peer if need be and starts it like this.
+    #[must_use]
+    pub fn start_with(options: PeerOptions) -> Self {
+        let stderr = if env::var_os("PORTWAY_PEER_LOG").is_some() {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        };
+        let mut child = Command::new(binary())
+            .arg("-print-pods")
+            .args(options.args)
+            // It exits when this is closed, so also when we are killed.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .expect("start the peer");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let mut line = |first_word: &str| {
+            let line = lines.next().and_then(Result::ok).unwrap_or_default();
+            let Some(rest) = line.strip_prefix(first_word) else {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("the peer said {line:?} (PORTWAY_PEER_LOG=1 shows why)");
+            };
+            rest.to_owned()
+        };
+        let addr = line("listening ").parse().expect("the peer's address");
+        let pods = line("pods ")
+            .split(' ')
+            .map(|pair| {
+                let (port, addr) = pair.split_once('=').expect("PORT=ADDR");
+                (port.parse().expect("a port"), addr.parse().expect("an address"))
+            })
+            .collect();
+        Self { child, addr, pods }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The address of the API server that it stands for.
+    #[must_use]
+    pub fn server(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Where to forward these ports of this pod; the name of a pod says how it misbehaves
+    /// (`demo` does not).
+    #[must_use]
+    pub fn url(&self, pod: &str, ports: &[u16]) -> String {
+        let ports: Vec<_> = ports.iter().map(|port| format!("ports={port}")).collect();
+        let path = format!("/api/v1/namespaces/default/pods/{pod}/portforward");
+        format!("http://{}{path}?{}", self.addr, ports.join("&"))
+    }
+
+    /// Where the program behind a port of the pod really listens, to go there without a forwarder.
+    /// For a port that nobody has it is an address that refuses.
+    #[must_use]
+    pub fn pod_addr(&self, port: u16) -> SocketAddr {
+        self.pods.get(&port).or_else(|| self.pods.get(&8085)).copied().expect("the pod has a 8085")
+    }
+
+    /// What its server side counts.
+    #[must_use]
+    pub fn stats(&self) -> PeerStats {
+        let body = self.get("/peer/stats");
+        let field = |name: &str| {
+            let (_, rest) = body.split_once(&format!("\"{name}\":")).expect("the field");
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+            digits.and_then(|digits| digits.parse().ok()).expect("a number")
+        };
+        PeerStats {
+            upgrades: field("upgrades"),
+            live_upgrades: field("live_upgrades"),
+            pod_dials: field("pod_dials"),
+            live_pod_relays: field("live_pod_relays"),
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.addr).expect("connect to the peer");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set a timeout");
+        let request = format!("GET {path} HTTP/1.0\r\nHost: peer\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("ask the peer");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("hear from the peer");
+        answer
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Builds the peer, at most once in a process and only if its sources are newer.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| package.join("../../target"), Into::into);
+        let directory = path::absolute(target).expect("a working directory").join("interop");
+        let source = package.join("peer");
+        let binary = directory.join("peer");
+        if newest(&source) < modified(&binary) {
+            return binary;
+        }
+        fs::create_dir_all(&directory).expect("make a directory for the peer");
+        // Another test process may be building or running it: put it in place whole.
+        let fresh = directory.join(format!("peer.{}", std::process::id()));
+        let output = Command::new("go")
+            .args(["build", "-trimpath", "-o"])
+            .arg(&fresh)
+            .arg(".")
+            .current_dir(&source)
+            .output()
+            .expect("run `go build` (is Go installed?)");
+        assert!(
+            output.status.success(),
+            "`go build` in {}: {}",
+            source.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        fs::rename(&fresh, &binary).expect("put the peer in place");
+        binary
+    })
+}
+
+fn newest(directory: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(directory).expect("read the peer's sources");
+    entries.filter_map(|entry| modified(&entry.ok()?.path())).max()
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).ok()?.modified().ok()
+}

@@ -1,0 +1,151 @@
+//! portway's `listen()` on each runtime, with the peer behind it.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use portway_interop::load::{self, SCENARIOS};
+use portway_interop::{Peer, Target};
+use portway_smol::Smol;
+use portway_tokio::{
+    Events, HttpConnector, ListenEvent, Listening, Mapping, Net, Options, Port, PortForward,
+    Runtime, Tokio,
+};
+
+/// A runtime and how to wait on it from a test.
+pub(crate) trait Home {
+    type Rt: Runtime + Net;
+    fn new() -> Self;
+    fn rt(&self) -> Self::Rt;
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T;
+}
+
+pub(crate) struct OnTokio(tokio::runtime::Runtime);
+
+impl Home for OnTokio {
+    type Rt = Tokio;
+
+    fn new() -> Self {
+        Self(tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap())
+    }
+
+    fn rt(&self) -> Tokio {
+        Tokio::new(self.0.handle().clone())
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.0.block_on(future)
+    }
+}
+
+pub(crate) struct OnSmol;
+
+impl Home for OnSmol {
+    type Rt = Smol;
+
+    fn new() -> Self {
+        Self
+    }
+
+    fn rt(&self) -> Smol {
+        Smol::global()
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        smol::block_on(future)
+    }
+}
+
+/// Local ports into one pod of a peer.
+pub(crate) struct Opened<H: Home> {
+    pub(crate) home: H,
+    pub(crate) listening: Listening,
+    pub(crate) events: Events,
+    locals: BTreeMap<u16, SocketAddr>,
+}
+
+impl<H: Home> Opened<H> {
+    pub(crate) fn new(peer: &Peer, pod: &str, ports: &[u16]) -> Self {
+        Self::with(peer, pod, ports, |connector| connector)
+    }
+
+    pub(crate) fn with(
+        peer: &Peer,
+        pod: &str,
+        ports: &[u16],
+        adjust: impl FnOnce(HttpConnector<H::Rt>) -> HttpConnector<H::Rt>,
+    ) -> Self {
+        let home = H::new();
+        let connector = adjust(home.rt().http(&peer.server(), "default", pod).unwrap());
+        let mappings: Vec<Mapping> =
+            ports.iter().map(|port| Mapping::new(0, Port::new(*port).unwrap())).collect();
+        let listening =
+            home.block_on(home.rt().listen(connector, mappings, Options::new())).unwrap();
+        let events = listening.events();
+        let locals = listening.bound().iter().rev();
+        let locals = locals.map(|bound| (bound.remote.get(), bound.local)).collect();
+        Self { home, listening, events, locals }
+    }
+
+    pub(crate) fn addr(&self, port: u16) -> SocketAddr {
+        self.locals[&port]
+    }
+
+    /// Connects, sends a line, and reads to the end: what came, and whether the end was a reset.
+    pub(crate) fn exchange(&self, port: u16) -> (Vec<u8>, bool) {
+        let mut stream = TcpStream::connect(self.addr(port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // The other side may be gone before it is written.
+        let _ = stream.write_all(b"hello\n");
+        let mut got = Vec::new();
+        match stream.read_to_end(&mut got) {
+            Ok(_) => (got, false),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => (got, true),
+            Err(error) => panic!("port {port}: neither an end nor a reset: {error}"),
+        }
+    }
+
+    /// How the next connection ended: `Ok` or the words of its error.
+    pub(crate) fn next_end(&mut self) -> Result<(), String> {
+        let (home, events) = (&self.home, &mut self.events);
+        home.block_on(async {
+            while let Some(event) = events.next().await {
+                match event {
+                    ListenEvent::Failed { error, .. } => return Err(error.to_string()),
+                    ListenEvent::Ended { report, .. } => {
+                        return report.failure.map_or(Ok(()), |failure| Err(failure.to_string()));
+                    }
+                    _ => {}
+                }
+            }
+            panic!("the listener is gone");
+        })
+    }
+}
+
+/// Everything that programs behind a forwarder do.
+pub(crate) fn every_scenario_of_the_load<H: Home>() {
+    if !portway_interop::require_go() {
+        return;
+    }
+    let peer = Peer::start();
+    let opened = Opened::<H>::new(&peer, "demo", &load::ports());
+    let locals = opened.locals.clone();
+    let target = Target::new(move |port| locals[&port]).watching(std::process::id());
+    let mut failures = String::new();
+    for scenario in SCENARIOS {
+        if let Err(error) = (scenario.run)(&target) {
+            writeln!(failures, "{}: {error}", scenario.name).unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+    let Opened { home, listening, .. } = opened;
+    let left = home.block_on(listening.shutdown(Duration::from_secs(10)));
+    assert_eq!(left.connections, 0, "connections were left after everything had ended");
+    let stats = peer.stats();
+    assert_eq!(stats.live_upgrades, 0, "the server still has sessions: {stats:?}");
+}
