@@ -1,5 +1,4 @@
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use portway_server::{LocalPod, LocalPods, Server, Serving};
 use portway_tokio::{Port, Tokio};
@@ -31,10 +30,5 @@ impl Cluster {
     /// What to give as `--server`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.serving.local_addr())
-    }
-
-    /// Ends it; how many sessions had to be cut off.
-    pub(crate) async fn shutdown(self, deadline: Duration) -> usize {
-        self.serving.shutdown(deadline).await.connections
     }
 }

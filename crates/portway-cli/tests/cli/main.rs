@@ -1,6 +1,9 @@
 //! What the binary says and how it ends, against servers that behave and servers that do not.
 
+mod cluster;
+mod demo;
 mod fake_server;
+mod forward;
 mod process;
 mod refused;
 mod signals;

@@ -69,18 +69,27 @@ fn silence_is_not_waited_for_forever() {
 #[test]
 fn a_server_that_hangs_up_is_named() {
     let server = FakeServer::start("", Then::Close);
-    expect(&server, "{} did not answer in HTTP: ; is it an API server?");
+    expect(
+        &server,
+        "{} did not answer in HTTP: connection closed before message completed; is it an API server?",
+    );
 }
 
 #[test]
 fn a_web_server_is_not_believed() {
     let server = FakeServer::refusing("200 OK", "text/html", "<html>hello</html>");
-    expect(&server, "");
+    expect(
+        &server,
+        "{} refused to forward to pod web in namespace default: something on the way does not pass upgrades on (200 OK): <html>hello</html>; try another wire form",
+    );
     let server = FakeServer::start(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
         Then::Hold,
     );
-    expect(&server, "");
+    expect(
+        &server,
+        "{}: the answer 101 has a wrong Sec-WebSocket-Accept: it was not made for this request, something between may have made it; try another wire form",
+    );
 }
 
 #[test]

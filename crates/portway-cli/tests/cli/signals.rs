@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use socket2::SockRef;
 
 use crate::fake_server::{FakeServer, Then};
 use crate::process::{PATIENCE, Portway, command};
@@ -32,10 +33,11 @@ fn echoes(program: &mut TcpStream) {
     assert_eq!(&back, b"ping");
 }
 
-/// Waits until nobody listens there any more.
+/// Waits until nobody listens there any more. What it tries is reset, so that nothing of it lingers.
 fn wait_until_closed(local: SocketAddr) {
     let late = Instant::now() + PATIENCE;
-    while TcpStream::connect(local).is_ok() {
+    while let Ok(program) = TcpStream::connect(local) {
+        SockRef::from(&program).set_linger(Some(Duration::ZERO)).unwrap();
         assert!(Instant::now() < late, "it still listens");
         std::thread::yield_now();
     }
