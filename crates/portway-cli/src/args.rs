@@ -107,7 +107,7 @@ impl Cli {
     /// The command line of this process. Otherwise what was asked for is said already, or what is
     /// wrong with it.
     pub(crate) fn parse() -> Result<Command, ExitCode> {
-        let cli = Self::try_parse().map_err(|error| explain(error))?;
+        let cli = Self::try_parse().map_err(explain)?;
         if let Some(Other::Demo(demo)) = cli.other {
             return Ok(Command::Demo(demo));
         }

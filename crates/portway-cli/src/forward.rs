@@ -48,12 +48,12 @@ pub(crate) async fn stop(
     tokio::select! {
         leftover = listening.shutdown(DRAIN) => {
             reporter.finish().await;
-            if leftover.connections > 0 {
-                output::note(format_args!(
-                    "{} connections had not ended {} s after the interrupt and were cut off",
-                    leftover.connections,
-                    DRAIN.as_secs(),
-                ));
+            match leftover.connections {
+                0 => {}
+                1 => output::note("a connection did not end in time and was cut off"),
+                more => output::note(format_args!(
+                    "{more} connections did not end in time and were cut off"
+                )),
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -93,6 +93,6 @@ fn refused_port(error: &ListenError) -> Failure {
         ListenError::Bind { address, remote, .. } if address.port() != 0 => Failure::new(
             format_args!("{error}; give another local port, or :{remote} for a free one"),
         ),
-        _ => Failure::new(error),
+        ListenError::Bind { .. } | ListenError::Nothing | _ => Failure::new(error),
     }
 }

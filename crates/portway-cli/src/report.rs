@@ -78,8 +78,8 @@ impl Report {
                 self.open.clear();
                 output::note(format_args!("{events} events came too fast to be told"));
             }
-            // `AcceptFailed` is logged by the driver.
-            _ => {}
+            // What cannot be accepted is logged by the driver.
+            ListenEvent::Connected { .. } | ListenEvent::AcceptFailed { .. } | _ => {}
         }
     }
 

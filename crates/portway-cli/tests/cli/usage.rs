@@ -141,10 +141,11 @@ fn help_and_version_go_to_stdout() {
 fn a_local_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
+    let in_use = TcpListener::bind(("127.0.0.1", port)).unwrap_err();
     let server = V4Server::echo(80);
     let ended =
         run(&format!("web {port}:80 --address 127.0.0.1 --server http://{}", server.address()));
-    ended.expect_error(1, &format!("error: cannot listen on 127.0.0.1:{port} for port 80 of the pod: Address already in use (os error 98); give another local port, or :80 for a free one"));
+    ended.expect_error(1, &format!("error: cannot listen on 127.0.0.1:{port} for port 80 of the pod: {in_use}; give another local port, or :80 for a free one"));
 }
 
 #[test]
