@@ -58,7 +58,7 @@ fn status(code: StatusCode, message: &str, details: Option<Details<'_>>) -> Resp
 }
 
 /// As Go's `http.Error` answers.
-pub(crate) fn text(code: StatusCode, message: &str) -> Response<Bytes> {
+fn text(code: StatusCode, message: &str) -> Response<Bytes> {
     let headers =
         [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     answer(code, format!("{message}\n"), &headers)
@@ -137,6 +137,11 @@ pub(crate) fn full(peer: Peer) -> Response<Bytes> {
     };
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY.0));
     response
+}
+
+/// The request cannot be served whoever asks. A kubelet finds out, so it is text in any case.
+pub(crate) fn bad_request(message: &str) -> Response<Bytes> {
+    text(StatusCode::BAD_REQUEST, message)
 }
 
 /// Nobody could decide in time.

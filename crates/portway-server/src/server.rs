@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_lock::Semaphore;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use portway_driver::proto::handshake::{Accepted, Acceptor, Peer, PortsParameter, Rejection};
 use portway_driver::proto::{Config, ConfigError, Session};
-use portway_driver::{Listener, Net, RelayRules, Runtime, Socket, WireForm, until};
+use portway_driver::{Listener, Net, Port, RelayRules, Runtime, Socket, WireForm, until};
 
 use crate::authorize::DynAuthorize;
 use crate::{
@@ -185,12 +185,13 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         let deadline = self.runtime.now() + self.settings.limits.handshake;
         let deciding = Box::pin(self.judge(&target, peer, head, client));
         let decided = until(&self.runtime, deadline, deciding).await;
-        decided.unwrap_or_else(|_| Err(answer::timed_out(peer))).map_err(|refusal| {
+        let decided = decided.unwrap_or_else(|_| Err(answer::timed_out(peer)));
+        if let Err(refusal) = &decided {
             let status = refusal.status();
             tracing::debug!(%target, %status, "refused");
             self.notify(ServerEvent::Refused { target, client, status });
-            refusal
-        })
+        }
+        decided
     }
 
     async fn judge(
@@ -215,10 +216,7 @@ impl<R: Runtime, P: Pods> Server<R, P> {
             return Err(denial);
         }
         let accepted = accepted.map_err(|rejection| answer::rejected(peer, &rejection))?;
-        let granted = match verdict {
-            Verdict::AllowPorts(granted) => Some(granted),
-            _ => None,
-        };
+        let granted = if let Verdict::AllowPorts(granted) = verdict { Some(granted) } else { None };
         let denied = |port| granted.as_ref().is_some_and(|granted| !granted.contains(port));
         if let Some(port) = ports.iter().find(|port| denied(port)) {
             return Err(answer::forbidden(peer, target, &format!("port {port} is not allowed")));
@@ -226,9 +224,10 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         let pod = self.pods.find(target).await;
         let pod = pod.map_err(|why| answer::no_pod(peer, target, &why))?;
         let slot = self.slots.try_acquire_arc().ok_or_else(|| answer::full(peer))?;
-        let session = self.session(&accepted).map_err(|error| match error {
-            ConfigError::UnsupportedForm(_) => answer::internal(peer, &error.to_string()),
-            _ => answer::text(StatusCode::BAD_REQUEST, &error.to_string()),
+        let session = self.session(&accepted).map_err(|error| {
+            let ours = matches!(error, ConfigError::UnsupportedForm(_));
+            let text = error.to_string();
+            if ours { answer::internal(peer, &text) } else { answer::bad_request(&text) }
         })?;
         Ok(Admission {
             server: self.clone(),
@@ -255,7 +254,7 @@ impl<R: Runtime, P: Pods> Server<R, P> {
     async fn authorize(
         &self,
         target: &Target,
-        ports: &[portway_driver::Port],
+        ports: &[Port],
         head: &Parts,
         client: Option<SocketAddr>,
     ) -> Verdict {

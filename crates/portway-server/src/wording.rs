@@ -1,7 +1,7 @@
 //! The words in which a kubelet and the runtime behind it tell a client what went wrong at the pod
 //! (protocol.md B.8): those of Go, in which all of them are written.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 use portway_driver::{Port, SocketUse};
@@ -13,7 +13,7 @@ pub(crate) fn forwarding(port: Port, pod: &str, cause: &str) -> String {
 
 /// The pod does not take a connection.
 pub(crate) fn connecting(port: Port, to: SocketAddr, error: &io::Error) -> String {
-    let call = if error.kind() == io::ErrorKind::TimedOut { "" } else { "connect: " };
+    let call = if error.kind() == ErrorKind::TimedOut { "" } else { "connect: " };
     let (network, cause) = (network(to), cause(error));
     format!(
         "failed to connect to localhost:{port} inside namespace: dial {network} {to}: {call}{cause}"
@@ -47,22 +47,22 @@ fn network(addr: SocketAddr) -> &'static str {
 
 /// The system's text for an error, the same on every system.
 fn cause(error: &io::Error) -> String {
-    use io::ErrorKind as Kind;
-    let known = match error.kind() {
-        Kind::ConnectionRefused => "connection refused",
-        Kind::ConnectionReset => "connection reset by peer",
-        Kind::ConnectionAborted => "software caused connection abort",
-        Kind::BrokenPipe => "broken pipe",
-        Kind::NotConnected => "transport endpoint is not connected",
-        Kind::AddrNotAvailable => "cannot assign requested address",
-        Kind::NetworkUnreachable => "network is unreachable",
-        Kind::HostUnreachable => "no route to host",
-        Kind::PermissionDenied => "permission denied",
-        Kind::TimedOut => "i/o timeout",
-        _ => return error.to_string(),
-    };
-    known.to_owned()
+    let known = CAUSES.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or_else(|| error.to_string(), |(_, text)| (*text).to_owned())
 }
+
+const CAUSES: &[(ErrorKind, &str)] = &[
+    (ErrorKind::ConnectionRefused, "connection refused"),
+    (ErrorKind::ConnectionReset, "connection reset by peer"),
+    (ErrorKind::ConnectionAborted, "software caused connection abort"),
+    (ErrorKind::BrokenPipe, "broken pipe"),
+    (ErrorKind::NotConnected, "transport endpoint is not connected"),
+    (ErrorKind::AddrNotAvailable, "cannot assign requested address"),
+    (ErrorKind::NetworkUnreachable, "network is unreachable"),
+    (ErrorKind::HostUnreachable, "no route to host"),
+    (ErrorKind::PermissionDenied, "permission denied"),
+    (ErrorKind::TimedOut, "i/o timeout"),
+];
 
 #[cfg(test)]
 mod tests {
