@@ -220,7 +220,8 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
                 continue;
             }
             let relays = this.relays.iter().filter_map(Relay::deadline);
-            let at = relays.chain(this.session.poll_timeout()).min();
+            let at =
+                relays.chain(this.session.poll_timeout()).chain(this.connection.deadline()).min();
             if this.deadline.poll(&this.runtime, at, cx).is_pending() {
                 return Poll::Pending;
             }

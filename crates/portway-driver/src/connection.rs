@@ -1,5 +1,5 @@
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portway_proto::Session;
 
@@ -14,6 +14,8 @@ use crate::transport::{Transport, TransportError};
 pub(crate) struct Connection<T> {
     transport: T,
     state: State,
+    /// When the last messages of a closed session are given up.
+    leave_by: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +56,20 @@ impl<T: Transport> Connection<T> {
     /// Messages taken from the transport before the others get their turn.
     const INBOUND_BUDGET: usize = 64;
 
+    /// How long a peer may take to take the last messages of a closed session.
+    const GOODBYE: Duration = Duration::from_secs(2);
+
     pub(crate) fn new(transport: T) -> Self {
-        Self { transport, state: State::Open }
+        Self { transport, state: State::Open, leave_by: None }
     }
 
     pub(crate) fn is_gone(&self) -> bool {
         self.state == State::Gone
+    }
+
+    /// When to poll again at the latest, besides the session's own timers.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.leave_by.filter(|_| !self.is_gone())
     }
 
     pub(crate) fn handle_timeout(&self, session: &mut Session, now: Instant) {
@@ -113,6 +123,14 @@ impl<T: Transport> Connection<T> {
                 self.state = State::Gone;
             }
             return Moved::when(self.is_gone());
+        }
+        if session.is_closed() {
+            let by = *self.leave_by.get_or_insert(now + Self::GOODBYE);
+            if by <= now {
+                self.transport.abort();
+                self.state = State::Gone;
+                return Moved::Something;
+            }
         }
         let mut moved = Moved::Nothing;
         loop {

@@ -28,6 +28,8 @@ pub(crate) struct Relay<S> {
     in_hand: VecDeque<Bytes>,
     /// When what is left of the other direction is given up.
     give_up: Option<Instant>,
+    /// When to ask a socket that must not be read whether it is still there.
+    look_at: Option<Instant>,
     /// Server: how the client is told that the pod's socket broke.
     wording: Option<Wording>,
     /// What the client will be told, after everything that the pod said before.
@@ -188,6 +190,7 @@ impl<S: Socket> Relay<S> {
             read_size: ReadSize::new(rules.read_size),
             in_hand: VecDeque::new(),
             give_up: None,
+            look_at: None,
             wording: None,
             farewell: None,
             report: RelayReport::default(),
@@ -227,8 +230,8 @@ impl<S: Socket> Relay<S> {
     }
 
     /// When to poll again at the latest.
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
-        self.give_up
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.give_up, self.look_at].into_iter().flatten().min()
     }
 
     /// Moves what can be moved.
@@ -398,8 +401,13 @@ impl<S: Socket> Relay<S> {
             };
             if room == 0 {
                 half.want_writable();
+                if let Some(error) = self.look(now) {
+                    self.broken(SocketUse::Read, &error, session, now);
+                    return Moved::Something;
+                }
                 break;
             }
+            self.look_at = None;
             let mut buf = ReadBuf::new(&mut self.read_buf, self.read_size.get().min(room));
             match socket.poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(0)) => {
@@ -430,6 +438,17 @@ impl<S: Socket> Relay<S> {
             moved = Moved::Something;
         }
         moved
+    }
+
+    /// The peer takes nothing, so the socket is not read, and a reset of it would go unnoticed for as
+    /// long as that lasts: it is asked once a second.
+    fn look(&mut self, now: Instant) -> Option<io::Error> {
+        const EVERY: Duration = Duration::from_secs(1);
+        let due = self.look_at.is_some_and(|at| at <= now);
+        if due || self.look_at.is_none() {
+            self.look_at = now.checked_add(EVERY);
+        }
+        self.socket.as_mut().filter(|_| due)?.take_error()
     }
 
     /// The stream has failed, and everything before that is written.

@@ -196,7 +196,8 @@ impl<R: Runtime, T: Transport> Future for Mover<R, T> {
             this.connection.handle_timeout(session, now);
             let mut moved = this.connection.poll_inbound(cx, session, now);
             moved |= this.connection.poll_outbound(cx, session, now);
-            let timeout = session.poll_timeout();
+            let timeouts = [session.poll_timeout(), this.connection.deadline()];
+            let timeout = timeouts.into_iter().flatten().min();
             inner.take_ready(&mut ready);
             if this.connection.is_gone() {
                 result = Poll::Ready(());

@@ -41,6 +41,12 @@ pub trait Socket: Send + Unpin + 'static {
     /// What the system says.
     fn poll_shutdown_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// An error that the connection has met meanwhile, without reading: how a reset is noticed while
+    /// nothing may be read. Where that cannot be asked, nothing.
+    fn take_error(&mut self) -> Option<io::Error> {
+        None
+    }
+
     /// Makes the drop that follows abrupt: on TCP an RST instead of a FIN. Where that cannot be
     /// said, nothing.
     fn abort(&mut self);

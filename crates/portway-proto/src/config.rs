@@ -67,8 +67,8 @@ pub enum OverflowPolicy {
     /// Stop reading the transport until the consumer has caught up. Loses nothing; all streams of
     /// the session wait. The default where a session has one stream.
     Pause,
-    /// Give the stream up with [`StreamError::Overflow`](crate::StreamError::Overflow); the others
-    /// do not notice.
+    /// Give the stream up with [`StreamError::Overflow`](crate::StreamError::Overflow) when more
+    /// comes while its buffer is full; the others do not notice.
     Reset,
     /// Pause for at most this long, then reset. The default, with 30 s, where a session has several
     /// streams.
@@ -188,17 +188,18 @@ impl Config {
         self
     }
 
-    /// How many keep-alives in a row may stay unanswered before the peer counts as dead. Default 3.
-    /// Only those count before which we sent no data since the last answer: a server that is
-    /// blocked by a slow pod answers no ping (protocol.md B.6).
+    /// How many pings in a row may stay unanswered before the peer counts as dead; at least 1.
+    /// Default 3. Only those count that were sent with no data between them and the last answered
+    /// ping: a server that is blocked by a slow pod answers none (protocol.md B.6).
     #[must_use]
     pub const fn with_keep_alive_misses(mut self, misses: u32) -> Self {
-        self.keep_alive_misses = misses;
+        self.keep_alive_misses = if misses == 0 { 1 } else { misses };
         self
     }
 
-    /// Ends a session in which nothing moved for this long, keep-alives of the peer included.
-    /// Default: never for a client, 4 h for a server.
+    /// Ends a session in which nothing moved for this long. The peer's pings and empty messages are
+    /// movement; its answers to our keep-alives are not. Default: never for a client, 4 h for a
+    /// server.
     #[must_use]
     pub const fn with_idle_timeout(mut self, wait: Option<Duration>) -> Self {
         self.idle_timeout = wait;
@@ -272,6 +273,11 @@ impl Config {
     /// The most bytes a session of `streams` streams can hold, when the transport hands in pieces of
     /// at most `piece` bytes. [`Stats::buffered`](crate::Stats::buffered) never exceeds it.
     pub const fn worst_case(&self, streams: usize, piece: usize) -> usize {
-        streams * (self.recv_buffer + piece + self.send_buffer + self.error_text)
+        let stream = self
+            .recv_buffer
+            .saturating_add(piece)
+            .saturating_add(self.send_buffer)
+            .saturating_add(self.error_text);
+        streams.saturating_mul(stream)
     }
 }

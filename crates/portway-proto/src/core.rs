@@ -25,6 +25,10 @@ pub(crate) struct Core {
     pub(crate) stats: Stats,
     pub(crate) liveness: Liveness,
     events: VecDeque<StreamId>,
+    /// Every port was announced.
+    announced: bool,
+    /// The session has begun to close.
+    pub(crate) closing: bool,
     ready_due: bool,
     closed: Closed,
     /// Streams that keep the session paused, and since when.
@@ -33,13 +37,70 @@ pub(crate) struct Core {
 }
 
 /// Whether the peer still answers (rulings: misses count only while we sent no data since the last
-/// answer, because a v4 server that a slow pod blocks answers nothing).
+/// answered ping, because a v4 server that a slow pod blocks answers nothing).
 #[derive(Debug)]
 pub(crate) struct Liveness {
-    pub(crate) misses: u32,
-    pub(crate) unanswered: bool,
-    pub(crate) sent_since_answer: bool,
+    misses: u32,
+    /// The number of the latest ping, its payload.
+    ping: u32,
+    /// A ping is on the wire, and nothing came since.
+    unanswered: bool,
+    /// Data that may block the peer: sent after the last ping that was answered.
+    sent_since_answer: bool,
+    /// The part of it that the answer to the latest ping would say nothing about.
+    sent_since_ping: bool,
+    /// When something other than our keep-alives moved.
     pub(crate) last_activity: Instant,
+}
+
+impl Liveness {
+    const fn new(now: Instant) -> Self {
+        Self {
+            misses: 0,
+            ping: 0,
+            unanswered: false,
+            sent_since_answer: false,
+            sent_since_ping: false,
+            last_activity: now,
+        }
+    }
+
+    /// The peer said something.
+    const fn heard(&mut self) {
+        self.misses = 0;
+        self.unanswered = false;
+    }
+
+    const fn sent_data(&mut self) {
+        self.sent_since_answer = true;
+        self.sent_since_ping = true;
+    }
+
+    /// A ping goes out: its payload.
+    pub(crate) const fn next_ping(&mut self) -> [u8; 4] {
+        self.ping = self.ping.wrapping_add(1);
+        self.unanswered = true;
+        self.sent_since_ping = false;
+        self.ping.to_be_bytes()
+    }
+
+    /// The answer to the latest ping proves that the peer took all data before it. Nothing else
+    /// does, not even data of the peer's: who talks need not listen.
+    pub(crate) fn pong(&mut self, payload: &[u8]) {
+        if payload == self.ping.to_be_bytes() {
+            self.sent_since_answer = self.sent_since_ping;
+        }
+    }
+
+    /// The latest ping had its time: how many in a row stayed unanswered.
+    pub(crate) const fn count_miss(&mut self) -> u32 {
+        if self.sent_since_answer {
+            self.misses = 0;
+        } else if self.unanswered {
+            self.misses += 1;
+        }
+        self.misses
+    }
 }
 
 /// The one `Closed` event.
@@ -57,8 +118,6 @@ impl Core {
         config: Arc<Config>,
         now: Instant,
     ) -> Self {
-        let liveness =
-            Liveness { misses: 0, unanswered: false, sent_since_answer: false, last_activity: now };
         Self {
             side,
             capabilities,
@@ -67,8 +126,10 @@ impl Core {
             sched: Sched::default(),
             timers: Timers::default(),
             stats: Stats::default(),
-            liveness,
+            liveness: Liveness::new(now),
             events: VecDeque::new(),
+            announced: false,
+            closing: false,
             ready_due: false,
             closed: Closed::NotYet,
             pausing: 0,
@@ -84,19 +145,32 @@ impl Core {
         id
     }
 
-    // -- what came from the peer
-
-    pub(crate) fn note_alive(&mut self, now: Instant) {
-        self.liveness.misses = 0;
-        self.liveness.unanswered = false;
-        self.liveness.sent_since_answer = false;
-        self.liveness.last_activity = now;
+    pub(crate) fn arm_keep_alive(&mut self, now: Instant) {
+        let now = self.reading_time(now);
+        if let Some(interval) = self.config.keep_alive() {
+            self.timers.arm(Timer::KeepAlive, interval, now);
+        }
     }
 
-    /// Every port was announced.
+    // -- what came from the peer
+
+    /// Something came; `activity` unless it only answers a keep-alive of ours.
+    pub(crate) fn note_alive(&mut self, activity: bool, now: Instant) {
+        self.liveness.heard();
+        if activity {
+            self.liveness.last_activity = self.reading_time(now);
+        }
+    }
+
+    /// Every port was announced: news only to a session that has not begun to close.
     pub(crate) fn ready(&mut self) {
         self.timers.disarm(Timer::Open);
-        self.ready_due = true;
+        self.announced = true;
+        self.ready_due = !self.closing;
+    }
+
+    pub(crate) const fn is_announced(&self) -> bool {
+        self.announced
     }
 
     /// The other side has announced the stream.
@@ -112,15 +186,17 @@ impl Core {
             return;
         }
         let limit = self.config.recv_buffer();
+        let heard_at = self.reading_time(now);
         let live = self.store.get_mut(id).filter(|stream| stream.recv.is_live());
         let Some(stream) = live else {
             self.stats.ignored_late += bytes.len() as u64;
             return;
         };
         self.stats.bytes_in += bytes.len() as u64;
-        stream.note_data_in(now);
-        if stream.overflow == OverflowPolicy::Reset && stream.recv_buf.held() + bytes.len() > limit
-        {
+        stream.note_data_in(heard_at);
+        // One piece may go over the limit, as with the other policies: who keeps up is not punished
+        // for the size of the peer's messages.
+        if stream.overflow == OverflowPolicy::Reset && stream.recv_buf.held() >= limit {
             self.overflow(id, now);
             return;
         }
@@ -136,14 +212,17 @@ impl Core {
     pub(crate) fn receive_error(&mut self, id: StreamId, text: &[u8], end: bool, now: Instant) {
         let limit = self.config.error_text();
         let settle = self.config.error_settle();
-        let live = self.store.get_mut(id).filter(|stream| stream.recv.is_live());
-        let Some(stream) = live else {
+        let heard_at = self.reading_time(now);
+        // Also one that is no longer read: its writer must hear why nobody listens.
+        let open = self.store.get_mut(id);
+        let open = open.filter(|stream| !stream.is_done() && stream.failure.is_none());
+        let Some(stream) = open else {
             self.stats.ignored_late += text.len() as u64;
             return;
         };
         stream.error_text.push(text, limit);
         if end && !stream.error_text.is_empty() {
-            stream.timers.arm(Timer::ErrorSettle, settle, now);
+            stream.timers.arm(Timer::ErrorSettle, settle, heard_at);
             self.kill_send(id);
         }
     }
@@ -152,28 +231,29 @@ impl Core {
 
     /// No more comes for this stream: with what was received and, if there is one, the error text.
     pub(crate) fn end_recv(&mut self, id: StreamId, failure: Option<StreamError>, now: Instant) {
-        let Some(stream) = self.store.get_mut(id) else { return };
-        if !stream.recv.is_live() {
+        let Some(stream) = self.store.get_mut(id).filter(|stream| !stream.has_ended()) else {
             return;
-        }
-        let text = !stream.error_text.is_empty();
-        let failure =
-            if text { Some(StreamError::Remote(stream.error_text.take())) } else { failure };
-        stream.timers.disarm(Timer::ErrorSettle);
+        };
+        let failure = stream.take_text().or(failure);
         let failed = failure.is_some();
         if stream.failure.is_none() {
             stream.failure = failure;
         }
         let nothing_waits = stream.recv_buf.is_empty();
-        self.recv_input(id, RecvInput::End);
+        let was_live = self.recv_input(id, RecvInput::End);
         if failed {
             self.raise(id, EventBit::Failed);
             self.kill_send(id);
         }
-        // The end itself is something to read.
-        self.raise(id, EventBit::Readable);
-        if nothing_waits {
-            self.recv_input(id, RecvInput::Drained);
+        if was_live {
+            // The end itself is something to read.
+            self.raise(id, EventBit::Readable);
+            if nothing_waits {
+                self.recv_input(id, RecvInput::Drained);
+            }
+        } else {
+            // Nobody reads; if nobody can write either, the text was the last that was waited for.
+            self.check_done(id);
         }
         self.update_pause(id, now);
     }
@@ -205,9 +285,12 @@ impl Core {
     /// Both directions are given up.
     pub(crate) fn abandon(&mut self, id: StreamId, why: StreamError, now: Instant) {
         let Some(stream) = self.store.get_mut(id) else { return };
-        if !stream.is_done() && stream.failure.is_none() {
-            stream.failure = Some(why);
-            self.raise(id, EventBit::Failed);
+        if !stream.is_done() {
+            let why = stream.take_text().unwrap_or(why);
+            if stream.failure.is_none() {
+                stream.failure = Some(why);
+                self.raise(id, EventBit::Failed);
+            }
         }
         self.kill_send(id);
         self.stop_recv(id, now);
@@ -243,7 +326,7 @@ impl Core {
 
     pub(crate) fn count_out(&mut self, id: StreamId, bytes: usize) {
         self.stats.bytes_out += bytes as u64;
-        self.liveness.sent_since_answer = true;
+        self.liveness.sent_data();
         if let Some(stream) = self.store.get_mut(id) {
             stream.note_data_out();
         }
@@ -252,7 +335,7 @@ impl Core {
     /// A message of the stream was handed to the transport.
     pub(crate) fn after_send(&mut self, id: StreamId, now: Instant) {
         self.stats.messages_out += 1;
-        self.liveness.last_activity = now;
+        self.liveness.last_activity = self.reading_time(now);
         let limit = self.config.send_buffer();
         if self.store.get_mut(id).is_some_and(|stream| stream.take_writable(limit)) {
             self.raise(id, EventBit::Writable);
@@ -269,14 +352,16 @@ impl Core {
             return;
         }
         self.send_input(id, SendInput::Flushed);
+        let flushed_at = self.reading_time(now);
         if let Some(stream) = self.store.get_mut(id) {
-            stream.note_flushed(now);
+            stream.note_flushed(flushed_at);
         }
         self.linger(id, now);
     }
 
     /// Lets the FIN go, or says when to look again.
     pub(crate) fn linger(&mut self, id: StreamId, now: Instant) {
+        let now = self.reading_time(now);
         let half_close = self.capabilities.half_close;
         let Some(stream) = self.store.get_mut(id) else { return };
         if stream.send != SendState::Lingering {
@@ -303,11 +388,18 @@ impl Core {
         self.pausing > 0
     }
 
+    /// The time for everything that waits for the peer: it stands still while nobody reads.
+    fn reading_time(&self, now: Instant) -> Instant {
+        self.paused_since.unwrap_or(now)
+    }
+
     /// Looks whether this stream keeps the session paused; call after every change of its buffer.
     pub(crate) fn update_pause(&mut self, id: StreamId, now: Instant) {
         let limit = self.config.recv_buffer();
         let Some(stream) = self.store.get_mut(id) else { return };
-        let full = stream.recv.is_live() && stream.recv_buf.held() >= limit;
+        let full = stream.recv.is_live()
+            && stream.recv_buf.held() >= limit
+            && stream.overflow != OverflowPolicy::Reset;
         if full == stream.pausing {
             return;
         }
@@ -333,7 +425,8 @@ impl Core {
         let Some(since) = self.paused_since.take() else { return };
         let paused_for = now.saturating_duration_since(since);
         self.timers.resume(paused_for);
-        self.liveness.last_activity += paused_for;
+        let activity = &mut self.liveness.last_activity;
+        *activity = activity.checked_add(paused_for).unwrap_or(*activity);
         for slot in 0..self.store.slots() {
             let id = self.store.id_at(slot);
             if let Some(stream) = id.and_then(|id| self.store.get_mut(id)) {

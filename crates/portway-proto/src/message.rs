@@ -63,6 +63,12 @@ impl CloseFrame {
         }
         Self { code, reason: reason[..end].to_owned() }
     }
+
+    /// Codes that RFC 6455 section 7.4 lets stand on the wire; the others mean something to the
+    /// local side only, or nothing.
+    pub(crate) const fn may_be_sent(code: u16) -> bool {
+        matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
 }
 
 /// The kind of an outgoing message.

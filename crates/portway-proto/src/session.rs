@@ -4,7 +4,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::core::Core;
-use crate::stream::{RecvInput, RecvState, SendInput, SendState, Stream};
+use crate::stream::{EventBit, RecvInput, RecvState, SendInput, SendState, Stream};
 use crate::timer::{Timer, Timers};
 use crate::v4::V4;
 use crate::{
@@ -92,9 +92,7 @@ impl Session {
             Side::Client => core.timers.arm(Timer::Open, core.config.open_timeout(), now),
             Side::Server => core.ready(),
         }
-        if let Some(interval) = core.config.keep_alive() {
-            core.timers.arm(Timer::KeepAlive, interval, now);
-        }
+        core.arm_keep_alive(now);
         if let Some(wait) = core.config.idle_timeout() {
             core.timers.arm(Timer::Idle, wait, now);
         }
@@ -112,14 +110,18 @@ impl Session {
         if !self.is_listening() {
             return;
         }
-        self.core.note_alive(now);
+        self.core.note_alive(!matches!(piece, Incoming::Pong(_)), now);
         let result = match piece {
             Incoming::Ping(payload) => {
-                self.pong = Some(payload);
+                // Nothing follows our Close.
+                if self.may_send() {
+                    self.pong = Some(payload);
+                }
                 Ok(())
             }
-            Incoming::Pong(_) => {
+            Incoming::Pong(payload) => {
                 self.core.stats.pongs += 1;
+                self.core.liveness.pong(&payload);
                 Ok(())
             }
             Incoming::Close(frame) => {
@@ -150,14 +152,8 @@ impl Session {
 
     /// Time reached [`poll_timeout`](Self::poll_timeout). Calling early is allowed and does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.core.timers.expire(self.core.is_paused(), now) {
-            self.handle_timer(timer, now);
-        }
-        for slot in 0..self.core.store.slots() {
-            while let Some((id, timer)) = self.expired_stream(slot, now) {
-                self.handle_stream_timer(id, timer, now);
-            }
-        }
+        // The end of a pause brings back what it had suspended, so look again until nothing is due.
+        while self.handle_expired(now) {}
         self.check_over(now);
     }
 
@@ -179,7 +175,9 @@ impl Session {
         }
         if std::mem::take(&mut self.ping_due) {
             self.core.stats.pings += 1;
-            return Some(Transmit::new(Kind::Ping, Bytes::new()));
+            self.core.arm_keep_alive(now);
+            let number = self.core.liveness.next_ping();
+            return Some(Transmit::new(Kind::Ping, Bytes::copy_from_slice(&number)));
         }
         if std::mem::take(&mut self.keep_alive_due) {
             return Some(mux.keep_alive());
@@ -223,6 +221,10 @@ impl Session {
 
     /// Client: the stream of `port`. It takes bytes at once; [`Opened`](crate::StreamEvent::Opened)
     /// says that the server knows of it.
+    ///
+    /// On v4 open right after the upgrade, without waiting for [`Event::Ready`]: a session that the
+    /// server has closed by then opens nothing, and its error text would be out of reach. Read once
+    /// at first: what was [`Readable`](crate::StreamEvent::Readable) before is not reported again.
     ///
     /// # Errors
     /// A port that was not asked for, or is open already.
@@ -341,6 +343,15 @@ impl Session {
         }
     }
 
+    /// Our Close is not on the wire yet.
+    fn may_send(&self) -> bool {
+        match &self.state {
+            State::Open => true,
+            State::Closing(closing) => closing.frame.is_some(),
+            State::Closed => false,
+        }
+    }
+
     /// Rulings: a client takes text only where the form is text; a server does not look at the
     /// opcode, as the reference does not.
     fn takes_text(&self) -> bool {
@@ -356,14 +367,13 @@ impl Session {
     fn handle_close(&mut self, frame: Option<CloseFrame>, now: Instant) {
         // 1005 is RFC 6455's word for "no code given".
         let CloseFrame { code, reason } = frame.unwrap_or_else(|| CloseFrame::new(1005, ""));
-        let announced = !self.core.timers.is_armed(Timer::Open);
-        let reason = if code == CloseFrame::NORMAL && announced {
+        let reason = if code == CloseFrame::NORMAL && self.core.is_announced() {
             CloseReason::Done
         } else {
             CloseReason::Peer { code, reason: reason.into() }
         };
         self.core.end_all(&reason, now);
-        let echo = if code == 1005 { CloseFrame::NORMAL } else { code };
+        let echo = if CloseFrame::may_be_sent(code) { code } else { CloseFrame::NORMAL };
         match &mut self.state {
             State::Open => {
                 let frame = Some(CloseFrame::new(echo, ""));
@@ -403,6 +413,9 @@ impl Session {
 
     fn enter_closing(&mut self, closing: Closing, now: Instant) {
         self.state = State::Closing(closing);
+        self.core.closing = true;
+        self.ping_due = false;
+        self.keep_alive_due = false;
         for timer in [Timer::Open, Timer::KeepAlive, Timer::Idle] {
             self.core.timers.disarm(timer);
         }
@@ -468,6 +481,22 @@ impl Session {
         streams.chain(each(&self.core.timers)).min_by_key(|(at, _)| *at)
     }
 
+    /// Handles every timer that is due; whether there was one.
+    fn handle_expired(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(timer) = self.core.timers.expire(self.core.is_paused(), now) {
+            self.handle_timer(timer, now);
+            any = true;
+        }
+        for slot in 0..self.core.store.slots() {
+            while let Some((id, timer)) = self.expired_stream(slot, now) {
+                self.handle_stream_timer(id, timer, now);
+                any = true;
+            }
+        }
+        any
+    }
+
     fn expired_stream(&mut self, slot: usize, now: Instant) -> Option<(StreamId, Timer)> {
         let id = self.core.store.id_at(slot)?;
         let paused = self.core.is_paused();
@@ -506,22 +535,14 @@ impl Session {
     }
 
     fn keep_alive(&mut self, now: Instant) {
-        let Some(interval) = self.core.config.keep_alive() else { return };
-        let liveness = &mut self.core.liveness;
-        if liveness.sent_since_answer {
-            liveness.misses = 0;
-        } else if liveness.unanswered {
-            liveness.misses += 1;
-        }
-        if liveness.misses >= self.core.config.keep_alive_misses() {
+        if self.core.liveness.count_miss() >= self.core.config.keep_alive_misses() {
             self.finish_close(CloseReason::PeerDead, now);
             return;
         }
-        liveness.unanswered = true;
+        // The answer is due some time after the transport has taken the ping, not before.
         self.ping_due = true;
         // To a client an empty message would only be something it does not know.
         self.keep_alive_due = self.core.side == Side::Client;
-        self.core.timers.arm(Timer::KeepAlive, interval, now);
     }
 }
 
@@ -566,10 +587,14 @@ impl SendHalf<'_> {
     }
 
     /// Asks for [`Writable`](crate::StreamEvent::Writable) once at least half of the send buffer is
-    /// free, for a caller that saw no capacity and has nothing to write yet.
+    /// free, for a caller that saw no capacity and has nothing to write yet. It comes at once where
+    /// that is so already, or where [`write`](Self::write) has an error to tell.
     pub fn want_writable(&mut self) {
-        if let Some(stream) = self.stream_mut() {
-            stream.note_blocked_writer();
+        let limit = self.session.core.config.send_buffer();
+        let Some(stream) = self.stream_mut() else { return };
+        stream.note_blocked_writer();
+        if stream.take_writable(limit) {
+            self.session.core.raise(self.id, EventBit::Writable);
         }
     }
 

@@ -89,3 +89,33 @@ impl Store {
         self.live
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Port};
+
+    fn stream(port: u16) -> Stream {
+        Stream::new(Port::new(port).unwrap(), &Config::client(), 1)
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_does_not_answer_to_its_old_name() {
+        let mut store = Store::default();
+        let old = store.insert(stream(1));
+        let other = store.insert(stream(2));
+        assert!(store.remove(old).is_some());
+        let new = store.insert(stream(3));
+        assert_eq!(old.index(), new.index(), "the slot is used again");
+        assert_ne!(old, new);
+        assert!(store.get(old).is_none() && store.get_mut(old).is_none());
+        assert!(store.remove(old).is_none(), "a stale name removes nothing");
+        assert_eq!(store.get(new).map(|stream| stream.port), Port::new(3));
+        assert_eq!(store.get(other).map(|stream| stream.port), Port::new(2));
+        assert_eq!((store.len(), store.slots()), (2, 2));
+        assert_eq!(
+            (store.id_at(0), store.id_at(1), store.id_at(2)),
+            (Some(new), Some(other), None)
+        );
+    }
+}

@@ -190,8 +190,20 @@ impl Stream {
         self.recv_buf.held() + self.send_buf.held() + self.error_text.bytes.len() + farewell
     }
 
+    /// Nothing more happens. A text that may go on is something that happens.
     pub(crate) fn is_done(&self) -> bool {
-        self.send.is_over() && self.recv.is_over()
+        self.send.is_over() && self.recv.is_over() && self.error_text.is_empty()
+    }
+
+    /// Both directions have come to their end, though some may wait to be read.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.send.is_over() && !self.recv.is_live() && self.error_text.is_empty()
+    }
+
+    /// The remote's words, if there are any: nothing more is added to them.
+    pub(crate) fn take_text(&mut self) -> Option<StreamError> {
+        self.timers.disarm(Timer::ErrorSettle);
+        (!self.error_text.is_empty()).then(|| StreamError::Remote(self.error_text.take()))
     }
 
     /// Bytes that `write` takes now.
@@ -254,7 +266,7 @@ impl Stream {
     pub(crate) fn resume(&mut self, paused_for: Duration) {
         self.timers.resume(paused_for);
         if let Some(since) = &mut self.silent_since {
-            *since += paused_for;
+            *since = since.checked_add(paused_for).unwrap_or(*since);
         }
     }
 

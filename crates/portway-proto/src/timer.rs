@@ -26,13 +26,9 @@ impl Timer {
     /// Suspended while nobody reads the transport: what these wait for may be lying there unread.
     pub(crate) const fn needs_reading(self) -> bool {
         match self {
-            Self::Open
-            | Self::KeepAlive
-            | Self::Idle
-            | Self::Close
-            | Self::HalfClose
-            | Self::ErrorSettle => true,
-            Self::Stall => false,
+            Self::Open | Self::KeepAlive | Self::Idle | Self::HalfClose | Self::ErrorSettle => true,
+            // A close has to end even if nobody reads any more.
+            Self::Stall | Self::Close => false,
         }
     }
 
@@ -67,10 +63,6 @@ impl Timers {
         self.set(timer, None);
     }
 
-    pub(crate) fn is_armed(&self, timer: Timer) -> bool {
-        self.deadlines.get(timer as usize).copied().flatten().is_some()
-    }
-
     pub(crate) fn disarm_all(&mut self) {
         self.deadlines = [None; Timer::COUNT];
     }
@@ -95,8 +87,8 @@ impl Timers {
     /// Moves every suspended deadline on by the length of a pause that has ended.
     pub(crate) fn resume(&mut self, paused_for: Duration) {
         for (timer, deadline) in Timer::ALL.into_iter().zip(&mut self.deadlines) {
-            if let Some(at) = deadline.as_mut().filter(|_| timer.needs_reading()) {
-                *at += paused_for;
+            if timer.needs_reading() {
+                *deadline = deadline.and_then(|at| at.checked_add(paused_for));
             }
         }
     }

@@ -73,6 +73,10 @@ impl Socket for SmolSocket {
         Poll::Ready(self.stream.get_ref().shutdown(Shutdown::Write))
     }
 
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.stream.get_ref().take_error().unwrap_or_else(Some)
+    }
+
     fn abort(&mut self) {
         // Refused only where the connection is gone already.
         let _ = SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO));

@@ -55,6 +55,10 @@ impl Socket for TokioSocket {
         Poll::Ready(SockRef::from(&self.0).shutdown(Shutdown::Write))
     }
 
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.0.take_error().unwrap_or_else(Some)
+    }
+
     fn abort(&mut self) {
         // Refused only where the connection is gone already.
         let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod harness;
+pub mod rig;
 pub mod transcript;
 pub mod ws;

@@ -9,7 +9,6 @@ use bytes::{Buf, Bytes};
 
 use crate::core::Core;
 use crate::stream::Stream;
-use crate::timer::Timer;
 use crate::{ConfigError, OpenError, Port, Side, StreamId, Transmit, Violation, WireForm};
 use codec::Codec;
 
@@ -178,10 +177,7 @@ impl V4 {
         self.pairs.iter().filter_map(|pair| core.store.get(pair.stream?)).all(|stream| {
             match core.side {
                 // An error text that settles may be followed by data that it overtook.
-                Side::Client => {
-                    stream.send.is_over()
-                        && !(stream.recv.is_live() && stream.timers.is_armed(Timer::ErrorSettle))
-                }
+                Side::Client => stream.send.is_over() && stream.error_text.is_empty(),
                 Side::Server => stream.is_done(),
             }
         })

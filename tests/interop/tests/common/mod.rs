@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portway_interop::load::{self, SCENARIOS};
 use portway_interop::{Peer, Target};
@@ -146,6 +146,11 @@ pub(crate) fn every_scenario_of_the_load<H: Home>() {
     let Opened { home, listening, .. } = opened;
     let left = home.block_on(listening.shutdown(Duration::from_secs(10)));
     assert_eq!(left.connections, 0, "connections were left after everything had ended");
-    let stats = peer.stats();
-    assert_eq!(stats.live_upgrades, 0, "the server still has sessions: {stats:?}");
+    // Kubernetes' server takes a second to end a session, and does not hear of our end at all while a
+    // pod takes nothing from it (protocol.md trap 10): the six connections of `deaf_pod` may live on.
+    let patience = Instant::now() + Duration::from_secs(20);
+    while peer.stats().live_upgrades > 6 {
+        assert!(Instant::now() < patience, "the server still has sessions: {:?}", peer.stats());
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
