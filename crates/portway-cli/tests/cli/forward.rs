@@ -1,8 +1,10 @@
-use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
 
 use crate::cluster::{Cluster, expect_echo};
 use crate::process::{PATIENCE, Portway};
+use crate::v4_server::V4Server;
 
 #[test]
 fn localhost_is_both_loopback_addresses_with_one_port() {
@@ -78,7 +80,7 @@ fn a_server_that_goes_away_ends_connections_and_not_the_command() {
     let local = portway.forwarding(80);
     let mut program = TcpStream::connect(local).unwrap();
     program.set_read_timeout(Some(PATIENCE)).unwrap();
-    std::io::Write::write_all(&mut program, b"ping").unwrap();
+    program.write_all(b"ping").unwrap();
     program.read_exact(&mut [0; 4]).unwrap();
     let at = cluster.url().replace("http://", "");
     drop(cluster);
@@ -95,6 +97,51 @@ fn a_server_that_goes_away_ends_connections_and_not_the_command() {
         portway.stderr.next(),
         format!("connection 2 ({local} -> 80): cannot connect to {at}: {refused}")
     );
+}
+
+#[test]
+fn without_a_probe_a_server_is_not_needed_before_a_program_connects() {
+    let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let portway =
+        Portway::start(&format!("web :80 --no-probe --address 127.0.0.1 --server http://{at}"));
+    let local = portway.forwarding(80);
+    drop(TcpStream::connect(local).unwrap());
+    let refused = TcpStream::connect(at).unwrap_err();
+    assert_eq!(
+        portway.stderr.next(),
+        format!("connection 1 ({local} -> 80): cannot connect to {at}: {refused}")
+    );
+}
+
+#[test]
+fn a_pod_that_owes_nothing_is_given_up_when_the_command_line_says_so() {
+    let (sender, ends) = std::sync::mpsc::channel();
+    let server = V4Server::start(move |session| {
+        session.announce(80);
+        let asked = session.receive().is_some();
+        if asked {
+            while session.receive().is_some() {}
+            let _ = sender.send(());
+        }
+    });
+    let portway = Portway::start(&format!(
+        "web :80 --half-close 0.1 --address 127.0.0.1 --server http://{}",
+        server.address()
+    ));
+    let mut program = TcpStream::connect(portway.forwarding(80)).unwrap();
+    program.write_all(b"ask").unwrap();
+    program.shutdown(Shutdown::Write).unwrap();
+    // By default the silence has to last for 5 s.
+    ends.recv_timeout(Duration::from_secs(4)).expect("the session ends");
+}
+
+#[test]
+fn a_listener_that_everybody_can_reach_is_warned_of() {
+    let cluster = Cluster::start();
+    let portway = Portway::start(&format!("web :80 --address 0.0.0.0 --server {}", cluster.url()));
+    assert_eq!(portway.forwarding(80).ip().to_string(), "0.0.0.0");
+    let warning = portway.stderr.next();
+    assert!(warning.contains("WARN listening on a wildcard address"), "{warning}");
 }
 
 #[test]
