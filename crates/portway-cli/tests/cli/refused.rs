@@ -8,8 +8,14 @@ use crate::v4_server::V4Server;
 /// The error of a server that refuses everything: `{}` is its address.
 #[track_caller]
 fn expect(server: &FakeServer, error: &str) {
+    expect_with("", server, error);
+}
+
+/// The same with more on the command line.
+#[track_caller]
+fn expect_with(args: &str, server: &FakeServer, error: &str) {
     let at = server.address().to_string();
-    let ended = run(&format!("web :80 --timeout 0.3 --server http://{at}"));
+    let ended = run(&format!("web :80 {args} --server http://{at}"));
     ended.expect_error(1, &format!("error: {}", error.replace("{}", &at)));
 }
 
@@ -60,7 +66,8 @@ fn something_that_is_no_api_server_is_said_to_be_none() {
 
 #[test]
 fn silence_is_not_waited_for_forever() {
-    expect(
+    expect_with(
+        "--timeout 0.3",
         &FakeServer::start("", Then::Hold),
         "{} did not answer the upgrade request within 0.3 s; is it an API server?",
     );
