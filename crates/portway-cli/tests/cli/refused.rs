@@ -1,4 +1,4 @@
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 
 use crate::fake_server::{FakeServer, Then};
@@ -136,7 +136,6 @@ fn broken(server: &V4Server) -> String {
     for connection in 1..=2 {
         let mut program = TcpStream::connect(local).unwrap();
         program.set_read_timeout(Some(PATIENCE)).unwrap();
-        let _ = program.write_all(b"hello");
         let end = program.read(&mut [0; 64]);
         assert!(end.is_err(), "an error is a reset: {end:?}");
         assert_eq!(portway.stdout.next(), format!("Handling connection for {}", local.port()));
