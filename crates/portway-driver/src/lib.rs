@@ -1,4 +1,29 @@
-//! The one async driver of portway.
+//! The one async driver of portway: sockets, timers and tasks for the port-forward state machine of
+//! [`portway-proto`](portway_proto), on any runtime.
+//!
+//! Programs use it through the crate of their runtime (`portway-tokio`, `portway-smol`), which
+//! re-exports all of it. The verbs are in [`PortForward`]:
+//!
+//! - [`listen`](PortForward::listen) opens real local ports. Every program that connects gets a session
+//!   of its own; errors end their own connection and nothing else.
+//! - [`forward`](PortForward::forward) opens one session and hands out a [`PortStream`] for each port,
+//!   with no local port.
+//!
+//! # Seams
+//!
+//! | trait | what it is | who brings it |
+//! |---|---|---|
+//! | [`Runtime`] | now, sleep, spawn | the crate of a runtime, a simulator |
+//! | [`Net`], [`Listener`] | connect, bind, accept | the same |
+//! | [`Socket`] | read, vectored write, end of our direction, abort | the same; TLS; anything upgraded |
+//! | [`Connector`] | which pod, and an upgraded connection to it | [`HttpConnector`]; kube; tests |
+//! | [`Transport`] | a pipe of messages below a session | [`WsTransport`] |
+//!
+//! # Tracing
+//!
+//! Spans and events by `tracing`: a span `connection` (debug) for each local connection with its number
+//! and addresses, debug events for its end, warnings for what an operator should know. Payloads are
+//! never logged, nor are request headers.
 
 mod bind;
 mod bridge;

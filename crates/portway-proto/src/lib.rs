@@ -156,6 +156,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::expect_used))]
 #![deny(clippy::cast_possible_truncation)]
 
+mod chunks;
 mod config;
 mod core;
 mod error;
@@ -165,7 +166,6 @@ mod message;
 mod port;
 mod recv_buf;
 mod sched;
-mod send_buf;
 mod session;
 mod side;
 mod stats;

@@ -20,8 +20,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::chunks::Chunks;
 use crate::recv_buf::RecvBuf;
-use crate::send_buf::SendBuf;
+
 use crate::timer::{Timer, Timers};
 use crate::{Config, HalfClose, OverflowPolicy, Port, RemoteText, StreamError, StreamEvent};
 
@@ -134,7 +135,7 @@ impl RecvState {
 pub(crate) struct Stream {
     pub(crate) port: Port,
     pub(crate) send: SendState,
-    pub(crate) send_buf: SendBuf,
+    pub(crate) send_buf: Chunks,
     pub(crate) recv: RecvState,
     pub(crate) recv_buf: RecvBuf,
     pub(crate) failure: Option<StreamError>,
@@ -164,7 +165,7 @@ impl Stream {
         Self {
             port,
             send: SendState::Open,
-            send_buf: SendBuf::default(),
+            send_buf: Chunks::default(),
             recv: RecvState::Opening,
             recv_buf: RecvBuf::default(),
             failure: None,
@@ -187,7 +188,7 @@ impl Stream {
     /// Bytes that count against the session's bound.
     pub(crate) fn held(&self) -> usize {
         let farewell = self.farewell.as_ref().map_or(0, Bytes::len);
-        self.recv_buf.held() + self.send_buf.held() + self.error_text.bytes.len() + farewell
+        self.recv_buf.held() + self.send_buf.len() + self.error_text.bytes.len() + farewell
     }
 
     /// Nothing more happens. A text that may go on is something that happens.
@@ -209,7 +210,7 @@ impl Stream {
     /// Bytes that `write` takes now.
     pub(crate) fn capacity(&self, limit: usize) -> usize {
         match self.send {
-            SendState::Open => limit.saturating_sub(self.send_buf.held()),
+            SendState::Open => limit.saturating_sub(self.send_buf.len()),
             SendState::Finishing | SendState::Lingering | SendState::Finished | SendState::Dead => {
                 0
             }
@@ -227,7 +228,7 @@ impl Stream {
     /// A `Writable` is due once half of the buffer is free: waking the writer for every message
     /// would make it fill the buffer in crumbs.
     pub(crate) fn take_writable(&mut self, limit: usize) -> bool {
-        let due = self.writable_owed && self.send_buf.held() <= limit / 2;
+        let due = self.writable_owed && self.send_buf.len() <= limit / 2;
         if due {
             self.writable_owed = false;
         }

@@ -1,5 +1,6 @@
 //! portway's `listen()` on each runtime, with the peer behind it.
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -114,12 +115,11 @@ impl<H: Home> Opened<H> {
         let (home, events) = (&self.home, &mut self.events);
         home.block_on(async {
             while let Some(event) = events.next().await {
-                match event {
-                    ListenEvent::Failed { error, .. } => return Err(error.to_string()),
-                    ListenEvent::Ended { report, .. } => {
-                        return report.failure.map_or(Ok(()), |failure| Err(failure.to_string()));
-                    }
-                    _ => {}
+                if let ListenEvent::Failed { error, .. } = event {
+                    return Err(error.to_string());
+                }
+                if let ListenEvent::Ended { report, .. } = event {
+                    return report.failure.map_or(Ok(()), |failure| Err(failure.to_string()));
                 }
             }
             panic!("the listener is gone");
