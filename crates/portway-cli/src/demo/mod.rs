@@ -1,0 +1,185 @@
+//! `portway demo`: everything between a local port and a program in a pod, in one process.
+
+mod cluster;
+mod echo;
+mod transfer;
+mod web;
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use portway_tokio::{Events, ListenEvent, Listening, Mapping, Options, Port, PortForward, Tokio};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::args::DemoArgs;
+use crate::failure::Failure;
+use crate::forward::stop;
+use crate::interrupt::Interrupts;
+use crate::output;
+use crate::report::{Report, Reporter, forwarding};
+use cluster::Cluster;
+use transfer::Transfer;
+
+/// The pod and its ports.
+const POD: &str = "web-0";
+const NAMESPACE: &str = "default";
+const WEB: Port = Port::new(80).expect("not zero");
+const ECHO: Port = Port::new(7).expect("not zero");
+
+/// Forwards that stand, and what their listener has to say.
+struct Demo {
+    cluster: Cluster,
+    listening: Listening,
+    events: Events,
+    report: Report,
+}
+
+/// Shows that it works, and stays if asked to.
+pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
+    let mut interrupts = Interrupts::install().map_err(Failure::new)?;
+    let demo = tokio::select! {
+        demo = Demo::show(args.mib) => demo?,
+        code = interrupts.next() => return Ok(ExitCode::from(code)),
+    };
+    if !args.serve {
+        // Sessions linger for as long as pods may still answer; here everything was answered.
+        output::line("Every byte came through.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    demo.invite();
+    let reporter = Reporter::start(&[], demo.events);
+    interrupts.next().await;
+    stop(demo.listening, reporter, interrupts).await
+}
+
+/// How long anything may take that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Demo {
+    async fn show(mib: u64) -> Result<Self, Failure> {
+        let mut demo = Self::start().await?;
+        demo.get_the_page().await?;
+        demo.send_and_receive(mib).await?;
+        Ok(demo)
+    }
+
+    /// Starts the programs, the server, and the forwards between them.
+    async fn start() -> Result<Self, Failure> {
+        let runtime = Tokio::current();
+        let web = web::start().await.map_err(Failure::new)?;
+        let echo = echo::start().await.map_err(Failure::new)?;
+        let cluster =
+            Cluster::start(&runtime, (NAMESPACE, POD), &[(WEB, web), (ECHO, echo)]).await?;
+        output::line(format_args!(
+            "Serving pod {POD} (a web page on port {WEB}, an echo on port {ECHO}) at {}",
+            cluster.url()
+        ));
+        let connector = runtime.http(&cluster.url(), NAMESPACE, POD).map_err(Failure::new)?;
+        let mappings = [WEB, ECHO].map(|port| Mapping::new(0, port));
+        let listening =
+            runtime.listen(connector, mappings, Options::new()).await.map_err(Failure::new)?;
+        let events = listening.events();
+        for bound in listening.bound() {
+            output::line(forwarding(*bound));
+        }
+        Ok(Self { cluster, listening, events, report: Report::default() })
+    }
+
+    /// One HTTP request through the forward.
+    async fn get_the_page(&mut self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let (local, stream) = self.connect(WEB).await?;
+        let (status, body) = in_time("the page", web::get(stream)).await?;
+        let took = started.elapsed().as_secs_f64() * 1e3;
+        let url = format!("http://{local}/");
+        if status != StatusCode::OK || body != web::PAGE {
+            return Err(Failure::new(format_args!(
+                "GET {url} brought {status} and {} bytes, not the page that the pod serves",
+                body.len()
+            )));
+        }
+        output::line(format_args!(
+            "GET {url}: {status}, {} bytes in {took:.1} ms, the page that the pod serves",
+            body.len()
+        ));
+        Ok(())
+    }
+
+    /// Bytes through the echo, both ways at once.
+    async fn send_and_receive(&mut self, mib: u64) -> Result<(), Failure> {
+        let (_, stream) = self.connect(ECHO).await?;
+        let transfer = transfer::both_ways(stream, mib * 1024 * 1024).await;
+        let transfer =
+            transfer.map_err(|e| Failure::new(format_args!("the transfer broke: {e}")))?;
+        let Transfer { sent, received, took } = transfer;
+        if !transfer.is_whole() {
+            return Err(Failure::new(format_args!(
+                "{} bytes with crc32 {:08x} were sent, {} with crc32 {:08x} came back",
+                sent.bytes, sent.crc32, received.bytes, received.crc32
+            )));
+        }
+        output::line(format_args!(
+            "Echo: {mib} MiB up and {mib} MiB down at once in {:.2} s, {:.0} MiB/s each way, crc32 {:08x} on both ends",
+            took.as_secs_f64(),
+            transfer.rate(),
+            received.crc32
+        ));
+        Ok(())
+    }
+
+    /// Connects to the local port that leads to `port`, and says that it is handled.
+    async fn connect(&mut self, port: Port) -> Result<(SocketAddr, TcpStream), Failure> {
+        let local = self.local(port)?;
+        let stream = in_time("the local port", TcpStream::connect(local)).await?;
+        let accepted = async {
+            while let Some(event) = self.events.next().await {
+                let accepted = matches!(event, ListenEvent::Accepted { .. });
+                self.report.tell(event);
+                if accepted {
+                    return Ok(());
+                }
+            }
+            Err("the listener is gone")
+        };
+        in_time("the listener", accepted).await?;
+        Ok((local, stream))
+    }
+
+    fn local(&self, port: Port) -> Result<SocketAddr, Failure> {
+        let mut bound = self.listening.bound().iter();
+        let bound = bound.find(|bound| bound.remote == port);
+        bound.map(|bound| bound.local).ok_or_else(|| Failure::new("a port was not opened"))
+    }
+
+    /// What to try while it stays.
+    fn invite(&self) {
+        if let Ok(local) = self.local(WEB) {
+            output::line(format_args!(
+                "Open http://{local}/ in a browser, or: curl http://{local}/"
+            ));
+        }
+        output::line(format_args!(
+            "In another terminal: portway {POD} :{WEB} :{ECHO} --server {}",
+            self.cluster.url()
+        ));
+        output::line("Ctrl-C ends it.");
+    }
+}
+
+/// Waits for what cannot take long.
+async fn in_time<T, E: Display>(
+    what: &str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
+    match timeout(PATIENCE, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Failure::new(format_args!("{what}: {error}"))),
+        Err(_) => {
+            Err(Failure::new(format_args!("{what} took longer than {} s", PATIENCE.as_secs())))
+        }
+    }
+}

@@ -1,0 +1,29 @@
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::output;
+
+/// Why a command ends with an exit code that is not 0: one line for the user.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    text: String,
+    code: u8,
+}
+
+impl Failure {
+    /// What was asked for does not work: exit code 1.
+    pub(crate) fn new(error: impl fmt::Display) -> Self {
+        Self { text: error.to_string(), code: 1 }
+    }
+
+    /// What was asked for makes no sense: exit code 2.
+    pub(crate) fn usage(error: impl fmt::Display) -> Self {
+        Self { text: error.to_string(), code: 2 }
+    }
+
+    /// Says it, and how the process ends.
+    pub(crate) fn report(self) -> ExitCode {
+        output::error(self.text);
+        ExitCode::from(self.code)
+    }
+}

@@ -1,0 +1,44 @@
+//! `portway`: Kubernetes port-forward on the command line, in kubectl's words.
+//!
+//! Exit codes: 0 after an interrupt or a demo that went well, 1 when it did not work, 2 when the
+//! command line makes no sense (kubectl says 1 there too), 130 and 143 after a second signal.
+
+mod address;
+mod args;
+mod demo;
+mod failure;
+mod forward;
+mod half_close;
+mod header;
+mod interrupt;
+mod log;
+mod output;
+mod ports;
+mod report;
+mod target;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let command = match Cli::parse() {
+        Ok(command) => command,
+        Err(exit) => return exit,
+    };
+    log::install(command.verbosity());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(format_args!("cannot start the async runtime: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = match command {
+        Command::Forward(args) => runtime.block_on(forward::run(args)),
+        Command::Demo(args) => runtime.block_on(demo::run(args)),
+    };
+    // Whatever still runs is not waited for: the process ends.
+    runtime.shutdown_background();
+    result.unwrap_or_else(failure::Failure::report)
+}

@@ -1,0 +1,64 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::cluster::expect_echo;
+use crate::process::{PATIENCE, Portway, run};
+
+#[test]
+fn the_demo_shows_a_page_and_a_transfer() {
+    let ended = run("demo --mib 4");
+    assert_eq!((ended.code, ended.stderr.len()), (Some(0), 0), "{ended:?}");
+    let mut lines = ended.stdout.iter().filter(|line| !line.contains("[::1]"));
+    for expected in [
+        "Serving pod web-0 (a web page on port 80, an echo on port 7) at http://127.0.0.1:",
+        "Forwarding from 127.0.0.1:",
+        "Forwarding from 127.0.0.1:",
+        "Handling connection for ",
+        "GET http://127.0.0.1:",
+        "Handling connection for ",
+        "Echo: 4 MiB up and 4 MiB down at once in ",
+        "Every byte came through.",
+    ] {
+        let line = lines.next().expect(expected);
+        assert!(line.starts_with(expected), "{line}");
+    }
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_demo_that_serves_can_be_tried_with_anything() {
+    let demo = Portway::start("demo --serve --mib 1");
+    let mut command = None;
+    let mut page = None;
+    while command.is_none() {
+        let line = demo.stdout.next();
+        if let Some(rest) = line.strip_prefix("Open http://") {
+            page = rest.split('/').next().map(str::to_owned);
+        }
+        command = line.strip_prefix("In another terminal: portway ").map(str::to_owned);
+    }
+    let got = get(&page.unwrap());
+    assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{got}");
+    assert!(got.contains("This page came through a port-forward."), "{got}");
+
+    let other = Portway::start(&format!("{} --address 127.0.0.1", command.unwrap()));
+    let page = other.forwarding(80);
+    assert!(get(&page.to_string()).contains("This page came through a port-forward."));
+    expect_echo(other.forwarding(7), 100_000);
+
+    for portway in [other, demo] {
+        portway.signal(rustix::process::Signal::INT);
+        assert_eq!(portway.end().code, Some(0));
+    }
+}
+
+/// A request as simple as can be.
+fn get(host: &str) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}

@@ -1,0 +1,82 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use crate::process::PATIENCE;
+
+/// A server that answers every request with the same bytes.
+pub(crate) struct FakeServer {
+    address: SocketAddr,
+    requests: Receiver<String>,
+}
+
+/// What it does behind its answer.
+#[derive(Clone, Copy)]
+pub(crate) enum Then {
+    Close,
+    /// Until the client goes away.
+    Hold,
+}
+
+impl FakeServer {
+    pub(crate) fn start(answer: impl Into<Vec<u8>>, then: Then) -> Self {
+        let answer = answer.into();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (sender, requests) = channel();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (answer, sender) = (answer.clone(), sender.clone());
+                thread::spawn(move || {
+                    let mut stream = stream?;
+                    let _ = sender.send(head(&mut stream)?);
+                    stream.write_all(&answer)?;
+                    match then {
+                        Then::Close => stream.shutdown(std::net::Shutdown::Write)?,
+                        Then::Hold => {}
+                    }
+                    // Closing over unread bytes would reset the connection.
+                    std::io::copy(&mut stream, &mut std::io::sink())
+                });
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// Answers with a status line, and a body of this type.
+    pub(crate) fn refusing(status: &str, kind: &str, body: &str) -> Self {
+        let len = body.len();
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\r\n");
+        Self::start(head + body, Then::Hold)
+    }
+
+    /// Answers as an API server does.
+    pub(crate) fn status(code: u16, reason: &str, message: &str) -> Self {
+        let message = message.replace('"', "\\\"");
+        let body = format!(
+            r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{message}","reason":"{reason}","code":{code}}}"#
+        );
+        Self::refusing(&format!("{code} {reason}"), "application/json", &body)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The head of the next request.
+    pub(crate) fn request(&self) -> String {
+        self.requests.recv_timeout(PATIENCE).expect("a request")
+    }
+}
+
+fn head(stream: &mut TcpStream) -> std::io::Result<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}

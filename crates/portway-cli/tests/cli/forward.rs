@@ -1,0 +1,162 @@
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
+
+use crate::cluster::{Cluster, expect_echo};
+use crate::process::{PATIENCE, Portway};
+use crate::v4_server::V4Server;
+
+#[test]
+fn localhost_is_both_loopback_addresses_with_one_port() {
+    let cluster = Cluster::start();
+    let portway = Portway::start(&format!("web :80 --server {}", cluster.url()));
+    let four = portway.forwarding(80);
+    assert_eq!(four.ip().to_string(), "127.0.0.1");
+    let mut ways = vec![four];
+    if TcpListener::bind("[::1]:0").is_ok() {
+        let six = portway.forwarding(80);
+        assert_eq!(six.to_string(), format!("[::1]:{}", four.port()));
+        ways.push(six);
+    }
+    for way in ways {
+        expect_echo(way, 1024 * 1024);
+        assert_eq!(portway.stdout.next(), format!("Handling connection for {}", four.port()));
+    }
+}
+
+#[test]
+fn every_address_of_a_list_is_opened_in_kubectls_order() {
+    let cluster = Cluster::start();
+    let portway = Portway::start(&format!(
+        "pod/web :80 -n default --address 127.0.0.3,127.0.0.2 --server {}",
+        cluster.url()
+    ));
+    let (two, three) = (portway.forwarding(80), portway.forwarding(80));
+    assert_eq!(two.ip().to_string(), "127.0.0.2");
+    assert_eq!(three.ip().to_string(), "127.0.0.3");
+    assert_eq!(two.port(), three.port());
+    expect_echo(two, 10);
+    expect_echo(three, 10);
+}
+
+#[test]
+fn the_local_port_asked_for_is_the_local_port() {
+    // Free, because it was ours a moment ago, and on an address of its own.
+    let local = TcpListener::bind("127.0.0.78:0").unwrap().local_addr().unwrap();
+    let cluster = Cluster::start();
+    let portway = Portway::start(&format!(
+        "web {}:80 --address 127.0.0.78 --server {}",
+        local.port(),
+        cluster.url()
+    ));
+    assert_eq!(portway.stdout.next(), format!("Forwarding from {local} -> 80"));
+    expect_echo(local, 10);
+}
+
+#[test]
+fn a_refused_port_leaves_the_others_alone() {
+    let cluster = Cluster::start();
+    let portway =
+        Portway::start(&format!("web :80 :81 --address 127.0.0.1 --server {}", cluster.url()));
+    let (open, closed) = (portway.forwarding(80), portway.forwarding(81));
+    for connection in [1, 3] {
+        let mut program = TcpStream::connect(closed).unwrap();
+        program.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(program.read(&mut [0]).is_err(), "it is reset");
+        let said = portway.stderr.next();
+        let name = format!("connection {connection} ({closed} -> 81): ");
+        let text = said.strip_prefix(&name).expect("the connection, by its name");
+        assert!(text.starts_with("error forwarding port 81 to pod "), "{text}");
+        assert!(text.ends_with("connection refused"), "{text}");
+        expect_echo(open, 100_000);
+    }
+}
+
+#[test]
+fn a_server_that_goes_away_ends_connections_and_not_the_command() {
+    let cluster = Cluster::start();
+    let portway =
+        Portway::start(&format!("web :80 --address 127.0.0.1 --server {}", cluster.url()));
+    let local = portway.forwarding(80);
+    let mut program = TcpStream::connect(local).unwrap();
+    program.set_read_timeout(Some(PATIENCE)).unwrap();
+    program.write_all(b"ping").unwrap();
+    program.read_exact(&mut [0; 4]).unwrap();
+    let at = cluster.url().replace("http://", "");
+    drop(cluster);
+    assert!(program.read(&mut [0]).is_err(), "it is reset");
+    assert_eq!(
+        portway.stderr.next(),
+        format!("connection 1 ({local} -> 80): the connection to the server was lost")
+    );
+    let refused = TcpStream::connect(&at).unwrap_err();
+    let mut late = TcpStream::connect(local).unwrap();
+    late.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(late.read(&mut [0]).is_err(), "it is reset");
+    assert_eq!(
+        portway.stderr.next(),
+        format!("connection 2 ({local} -> 80): cannot connect to {at}: {refused}")
+    );
+}
+
+#[test]
+fn without_a_probe_a_server_is_not_needed_before_a_program_connects() {
+    let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let portway =
+        Portway::start(&format!("web :80 --no-probe --address 127.0.0.1 --server http://{at}"));
+    let local = portway.forwarding(80);
+    drop(TcpStream::connect(local).unwrap());
+    let refused = TcpStream::connect(at).unwrap_err();
+    assert_eq!(
+        portway.stderr.next(),
+        format!("connection 1 ({local} -> 80): cannot connect to {at}: {refused}")
+    );
+}
+
+#[test]
+fn a_pod_that_owes_nothing_is_given_up_when_the_command_line_says_so() {
+    let (sender, ends) = std::sync::mpsc::channel();
+    let server = V4Server::start(move |session| {
+        session.announce(80);
+        let asked = session.receive().is_some();
+        if asked {
+            while session.receive().is_some() {}
+            let _ = sender.send(());
+        }
+    });
+    let portway = Portway::start(&format!(
+        "web :80 --half-close 0.1 --address 127.0.0.1 --server http://{}",
+        server.address()
+    ));
+    let mut program = TcpStream::connect(portway.forwarding(80)).unwrap();
+    program.write_all(b"ask").unwrap();
+    program.shutdown(Shutdown::Write).unwrap();
+    // By default the silence has to last for 5 s.
+    ends.recv_timeout(Duration::from_secs(4)).expect("the session ends");
+}
+
+#[test]
+fn a_listener_that_everybody_can_reach_is_warned_of() {
+    let cluster = Cluster::start();
+    let portway = Portway::start(&format!("web :80 --address 0.0.0.0 --server {}", cluster.url()));
+    assert_eq!(portway.forwarding(80).ip().to_string(), "0.0.0.0");
+    let warning = portway.stderr.next();
+    assert!(warning.contains("WARN listening on a wildcard address"), "{warning}");
+}
+
+#[test]
+fn a_token_over_plain_http_is_warned_of_and_never_shown() {
+    let cluster = Cluster::start();
+    let mut command = crate::process::command(&format!(
+        "web :80 -vv --address 127.0.0.1 --server {}",
+        cluster.url()
+    ));
+    let portway = Portway::spawn(command.args(["--header", "Authorization: Bearer hunter2"]));
+    expect_echo(portway.forwarding(80), 10);
+    let mut warned = false;
+    while !warned {
+        let line = portway.stderr.next();
+        assert!(!line.contains("hunter2"), "{line}");
+        warned = line.contains("a token goes over plain HTTP");
+    }
+}

@@ -1,0 +1,12 @@
+//! What the binary says and how it ends, against servers that behave and servers that do not.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod cluster;
+mod demo;
+mod fake_server;
+mod forward;
+mod process;
+mod refused;
+mod signals;
+mod usage;
+mod v4_server;
