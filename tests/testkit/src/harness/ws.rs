@@ -20,7 +20,7 @@ pub fn decode(data: &[u8]) {
 
 /// What we encode is what tungstenite encodes, and both read it as it was meant.
 ///
-/// The first byte: role (1 bit), seed of the cuts (7 bits). Then messages of [`MESSAGE`] bytes: kind,
+/// The first byte: role (1 bit), seed of the cuts (7 bits). Then messages of `MESSAGE` bytes: kind,
 /// length of the head and of the whole, content, masking key.
 pub fn roundtrip(data: &[u8]) {
     let Some((&first, rest)) = data.split_first() else { return };
