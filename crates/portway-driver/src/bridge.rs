@@ -9,7 +9,7 @@ use event_listener::EventListener;
 use portway_proto::{CloseReason, Event, Port, Session, StreamId};
 
 use crate::connection::{Connection, Moved};
-use crate::relay::{Relay, RelayFailure, RelayReport, RelayRules};
+use crate::relay::{PodSocket, Relay, RelayFailure, RelayReport, RelayRules};
 use crate::runtime::Deadline;
 use crate::{Runtime, Socket, Transport};
 
@@ -40,7 +40,7 @@ pub trait Meter: Send + Sync + 'static {
 }
 
 /// Reaches the pod for a stream that a client opened. An error is the text that the client sees.
-pub type DialPod<S> = Pin<Box<dyn Future<Output = Result<S, String>> + Send>>;
+pub type DialPod<S> = Pin<Box<dyn Future<Output = Result<PodSocket<S>, String>> + Send>>;
 
 /// A server's side of the pod: how to dial it, and the dials under way.
 struct Pods<S> {
@@ -164,7 +164,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
                     continue;
                 }
                 Poll::Pending => {}
-                Poll::Ready(Ok(socket)) => self.relays.push(Relay::new(id, socket, self.rules)),
+                Poll::Ready(Ok(pod)) => self.relays.push(Relay::pod(id, pod, self.rules)),
                 Poll::Ready(Err(text)) => {
                     if let Ok(mut half) = session.send(id) {
                         let _ = half.fail(&text, now);

@@ -42,7 +42,7 @@ pub use options::Options;
 pub use port_stream::PortStream;
 pub use portway_proto as proto;
 pub use portway_proto::{Config, Port, WireForm};
-pub use relay::{RelayFailure, RelayReport, RelayRules};
+pub use relay::{PodSocket, RelayFailure, RelayReport, RelayRules, SocketUse, Wording};
 pub use runtime::{Elapsed, Runtime, Sleep, until};
 pub use signal::Signal;
 pub use socket::{ReadBuf, Socket};

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -27,6 +28,10 @@ pub(crate) struct Relay<S> {
     in_hand: VecDeque<Bytes>,
     /// When what is left of the other direction is given up.
     give_up: Option<Instant>,
+    /// Server: how the client is told that the pod's socket broke.
+    wording: Option<Wording>,
+    /// What the client will be told, after everything that the pod said before.
+    farewell: Option<String>,
     report: RelayReport,
 }
 
@@ -54,6 +59,55 @@ impl RelayRules {
     /// FIN, and one second after either direction is over everything is.
     pub const RUNTIME: Self =
         Self { pass_fin: false, grace: Some(Duration::from_secs(1)), read_size: Self::READ_SIZE };
+}
+
+/// A connection into a pod, for the server's side of a stream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PodSocket<S> {
+    /// The connection.
+    pub socket: S,
+    /// How the client is told if it breaks.
+    pub wording: Wording,
+}
+
+impl<S> PodSocket<S> {
+    /// Bundles the parts.
+    pub const fn new(socket: S, wording: Wording) -> Self {
+        Self { socket, wording }
+    }
+}
+
+/// Puts the failure of a pod's socket into the words that its client reads.
+pub struct Wording(Box<Words>);
+
+type Words = dyn Fn(SocketUse, &io::Error) -> String + Send;
+
+/// What a socket was used for when it broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)] // There is no third.
+pub enum SocketUse {
+    /// Reading from it.
+    Read,
+    /// Writing to it, or ending our direction.
+    Write,
+}
+
+impl Wording {
+    /// What `words` says.
+    pub fn new(words: impl Fn(SocketUse, &io::Error) -> String + Send + 'static) -> Self {
+        Self(Box::new(words))
+    }
+
+    fn say(&self, during: SocketUse, error: &io::Error) -> String {
+        (self.0)(during, error)
+    }
+}
+
+impl fmt::Debug for Wording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wording").finish_non_exhaustive()
+    }
 }
 
 /// Socket to session.
@@ -121,8 +175,17 @@ impl<S: Socket> Relay<S> {
             read_size: ReadSize::new(rules.read_size),
             in_hand: VecDeque::new(),
             give_up: None,
+            wording: None,
+            farewell: None,
             report: RelayReport::default(),
         }
+    }
+
+    /// Server: a stream and its pod.
+    pub(crate) fn pod(id: StreamId, pod: PodSocket<S>, rules: RelayRules) -> Self {
+        let mut relay = Self::with(id, Some(pod.socket), rules);
+        relay.wording = Some(pod.wording);
+        relay
     }
 
     /// A stream whose socket could not be had.
@@ -177,6 +240,32 @@ impl<S: Socket> Relay<S> {
         session.release(self.id, now);
     }
 
+    /// The socket broke. A client's program is gone and needs to hear nothing. Of a pod's failure the
+    /// client is told, once everything that the pod said before is read: a pod that answers and
+    /// hangs up in the middle of an upload breaks our writing first.
+    fn broken(
+        &mut self,
+        during: SocketUse,
+        error: &io::Error,
+        session: &mut Session,
+        now: Instant,
+    ) {
+        let failure = RelayFailure::Socket(error.kind());
+        let Some(wording) = &self.wording else { return self.abort(session, failure, now) };
+        self.report.failure.get_or_insert(failure);
+        self.farewell.get_or_insert_with(|| wording.say(during, error));
+        self.in_hand.clear();
+        self.outward = Outward::Over;
+        match during {
+            SocketUse::Read => self.inward = Inward::Over,
+            SocketUse::Write => {
+                if let Ok(mut half) = session.recv(self.id) {
+                    half.stop(now);
+                }
+            }
+        }
+    }
+
     fn poll_outward(&mut self, cx: &mut Context<'_>, session: &mut Session, now: Instant) -> Moved {
         let mut moved = Moved::Nothing;
         while self.outward == Outward::Open {
@@ -206,7 +295,7 @@ impl<S: Socket> Relay<S> {
                     moved = Moved::Something;
                 }
                 Poll::Ready(Err(error)) => {
-                    self.abort(session, RelayFailure::Socket(error.kind()), now);
+                    self.broken(SocketUse::Write, &error, session, now);
                     return Moved::Something;
                 }
                 Poll::Pending => break,
@@ -271,7 +360,7 @@ impl<S: Socket> Relay<S> {
                 Moved::Something
             }
             Poll::Ready(Err(error)) => {
-                self.abort(session, RelayFailure::Socket(error.kind()), now);
+                self.broken(SocketUse::Write, &error, session, now);
                 Moved::Something
             }
             Poll::Pending => Moved::Nothing,
@@ -299,8 +388,10 @@ impl<S: Socket> Relay<S> {
             match socket.poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(0)) => {
                     self.inward = Inward::Over;
-                    // Refused where the stream is over already.
-                    let _ = half.finish(now);
+                    if self.farewell.is_none() {
+                        // Refused where the stream is over already.
+                        let _ = half.finish(now);
+                    }
                 }
                 Poll::Ready(Ok(read)) => {
                     self.read_size.note(read);
@@ -314,7 +405,7 @@ impl<S: Socket> Relay<S> {
                     }
                 }
                 Poll::Ready(Err(error)) => {
-                    self.abort(session, RelayFailure::Socket(error.kind()), now);
+                    self.broken(SocketUse::Read, &error, session, now);
                     return Moved::Something;
                 }
                 Poll::Pending => {
@@ -355,10 +446,13 @@ impl<S: Socket> Relay<S> {
     /// How long a program may go on sending to a stream that is over before its socket is closed.
     const DISCARD: Duration = Duration::from_secs(2);
 
-    /// Nothing is wrong: the stream ends on both sides, and what was written is still sent.
+    /// The stream ends on both sides, and what was written is still sent. Refused where it is over.
     fn end_stream(&mut self, session: &mut Session, now: Instant) {
         if let Ok(mut half) = session.send(self.id) {
-            let _ = half.finish(now);
+            let _ = match self.farewell.take() {
+                Some(text) => half.fail(&text, now),
+                None => half.finish(now),
+            };
         }
         if let Ok(mut half) = session.recv(self.id) {
             half.stop(now);
