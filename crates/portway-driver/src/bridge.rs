@@ -164,7 +164,10 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
                     continue;
                 }
                 Poll::Pending => {}
-                Poll::Ready(Ok(pod)) => self.relays.push(Relay::pod(id, pod, self.rules)),
+                Poll::Ready(Ok(pod)) => {
+                    let rules = self.rules.at_pod(session.capabilities());
+                    self.relays.push(Relay::pod(id, pod, rules));
+                }
                 Poll::Ready(Err(text)) => {
                     if let Ok(mut half) = session.send(id) {
                         let _ = half.fail(&text, now);

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use portway_proto::{ReadError, Session, StreamError, StreamId, WriteError};
+use portway_proto::{Capabilities, ReadError, Session, StreamError, StreamId, WriteError};
 
 use crate::Socket;
 use crate::connection::Moved;
@@ -42,6 +42,8 @@ pub struct RelayRules {
     /// The peer's clean end becomes a FIN on the socket at once.
     pub pass_fin: bool,
     /// How long the other direction goes on after the first is over; `None` for as long as it likes.
+    /// At a pod on v4 it is one second at most: the client cannot be told of a pod's end but by the
+    /// end of the session.
     pub grace: Option<Duration>,
     /// Most bytes of one read from the socket.
     pub read_size: usize,
@@ -58,7 +60,18 @@ impl RelayRules {
     /// What containerd and CRI-O do at the pod (protocol.md B.8): a client's end never becomes a
     /// FIN, and one second after either direction is over everything is.
     pub const RUNTIME: Self =
-        Self { pass_fin: false, grace: Some(Duration::from_secs(1)), read_size: Self::READ_SIZE };
+        Self { pass_fin: false, grace: Some(Self::GRACE), read_size: Self::READ_SIZE };
+
+    /// The grace of today's runtimes.
+    const GRACE: Duration = Duration::from_secs(1);
+
+    /// The same at a pod whose end the client cannot be told: on v4 only the end of the session says
+    /// it, so that a client which waits for it would wait for ever.
+    pub(crate) fn at_pod(self, capabilities: Capabilities) -> Self {
+        let bound = (!capabilities.remote_eof).then_some(Self::GRACE);
+        let grace = [self.grace, bound].into_iter().flatten().min();
+        Self { grace, ..self }
+    }
 }
 
 /// A connection into a pod, for the server's side of a stream.
@@ -433,7 +446,7 @@ impl<S: Socket> Relay<S> {
         let outward = self.outward == Outward::Over;
         let discarding = self.inward == Inward::Discarding && outward;
         if self.give_up.is_none() && (inward || outward) {
-            let grace = if discarding { Some(Self::DISCARD) } else { self.rules.grace };
+            let grace = self.rules.grace.or_else(|| discarding.then_some(Self::DISCARD));
             self.give_up = grace.and_then(|grace| now.checked_add(grace));
         }
         let time_is_up = self.give_up.is_some_and(|at| at <= now);
