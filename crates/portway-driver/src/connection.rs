@@ -20,6 +20,9 @@ pub(crate) struct Connection<T> {
 enum State {
     /// Messages go both ways.
     Open,
+    /// Our direction broke. What the peer said before it noticed is still read: an error text may be
+    /// among it, and the end of it all is the end of the transport.
+    Mute,
     /// The session is closed; its last messages are being written.
     Leaving,
     /// Over.
@@ -104,23 +107,29 @@ impl<T: Transport> Connection<T> {
         if self.state == State::Gone {
             return Moved::Nothing;
         }
+        if self.state == State::Mute {
+            while session.poll_transmit(now).is_some() {}
+            if session.is_closed() {
+                self.state = State::Gone;
+            }
+            return Moved::when(self.is_gone());
+        }
         let mut moved = Moved::Nothing;
         loop {
-            let mut filled = false;
             while self.transport.has_room()
                 && let Some(transmit) = session.poll_transmit(now)
             {
                 self.transport.send(transmit);
-                filled = true;
+                moved = Moved::Something;
             }
-            moved |= Moved::when(filled);
+            let was_full = !self.transport.has_room();
             match self.transport.poll_flush(cx) {
-                Poll::Ready(Ok(())) if filled => {}
+                // There is room again, and perhaps more to put into it.
+                Poll::Ready(Ok(())) if was_full => moved = Moved::Something,
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(error)) => {
-                    tracing::debug!(%error, "transport lost");
-                    session.handle_disconnect(now);
-                    self.state = State::Gone;
+                    tracing::debug!(%error, "the transport takes no more");
+                    self.state = State::Mute;
                     return Moved::Something;
                 }
                 Poll::Pending => return moved,

@@ -288,7 +288,10 @@ impl<S: Socket> Relay<S> {
                     ReadError::Blocked => break,
                     // The `None` of `read()`: the clean end.
                     ReadError::Stopped => self.outward = Outward::Finishing,
-                    ReadError::Failed | _ => self.fail_with_stream(session, now),
+                    ReadError::Failed | _ => {
+                        self.fail_with_stream(session, now);
+                        return Moved::Something;
+                    }
                 }
                 moved = Moved::Something;
                 continue;
