@@ -1,0 +1,318 @@
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_lock::Semaphore;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use portway_driver::proto::handshake::{Accepted, Acceptor, Peer, PortsParameter, Rejection};
+use portway_driver::proto::{Config, ConfigError, Session};
+use portway_driver::{Listener, Net, Port, RelayRules, Runtime, Socket, WireForm, until};
+
+use crate::authorize::DynAuthorize;
+use crate::limits::after;
+use crate::{
+    Access, Admission, Authorize, ClientAddr, Limits, Origins, Pods, ServerEvent, Serving, Target,
+    Verdict, answer, reception,
+};
+
+/// The kubelet side of port-forward. See the [crate docs](crate) for both ways to use it.
+///
+/// A clone is a handle to the same server: its session limit holds for all of them together.
+pub struct Server<R, P> {
+    pub(crate) runtime: R,
+    pub(crate) pods: Arc<P>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) slots: Arc<Semaphore>,
+    numbers: Arc<AtomicU64>,
+}
+
+/// How a server behaves.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) session: Arc<Config>,
+    pub(crate) rules: RelayRules,
+    pub(crate) fallback: Option<Arc<Fallback>>,
+    forms: Vec<WireForm>,
+    origins: Origins,
+    authorizer: Option<Arc<dyn DynAuthorize>>,
+    observer: Option<Arc<Observer>>,
+}
+
+pub(crate) type Fallback = dyn Fn(Request<()>) -> Response<Bytes> + Send + Sync;
+type Observer = dyn Fn(ServerEvent) + Send + Sync;
+
+impl<R: Runtime, P: Pods> Server<R, P> {
+    /// A server of these pods that lets everybody in who reaches it, except web pages.
+    pub fn new(runtime: R, pods: P) -> Self {
+        let limits = Limits::new();
+        let settings = Settings {
+            limits,
+            session: Arc::new(Config::server()),
+            rules: RelayRules::RUNTIME,
+            fallback: None,
+            forms: vec![WireForm::V4, WireForm::V4Base64],
+            origins: Origins::none(),
+            authorizer: None,
+            observer: None,
+        };
+        Self {
+            runtime,
+            pods: Arc::new(pods),
+            settings: Arc::new(settings),
+            slots: Arc::new(Semaphore::new(limits.sessions)),
+            numbers: Arc::default(),
+        }
+    }
+
+    /// Who may reach which pod. Default: everybody.
+    #[must_use]
+    pub fn with_authorizer(self, authorizer: impl Authorize) -> Self {
+        self.with(|settings| settings.authorizer = Some(Arc::new(authorizer)))
+    }
+
+    /// Which web pages may. Default: none.
+    #[must_use]
+    pub fn with_origins(self, origins: Origins) -> Self {
+        self.with(|settings| settings.origins = origins)
+    }
+
+    /// What a client can make the server hold, and for how long.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.slots = Arc::new(Semaphore::new(limits.sessions));
+        self.with(|settings| settings.limits = limits)
+    }
+
+    /// Limits, policies and waits of each session. Default [`Config::server`].
+    #[must_use]
+    pub fn with_session(self, config: Config) -> Self {
+        self.with(|settings| settings.session = Arc::new(config))
+    }
+
+    /// What the end of one direction does at a pod. Default [`RelayRules::RUNTIME`]: as today's
+    /// runtimes, which never pass a client's end on and end everything one second after either side
+    /// did. [`RelayRules::FAITHFUL`] does better.
+    #[must_use]
+    pub fn with_rules(self, rules: RelayRules) -> Self {
+        self.with(|settings| settings.rules = rules)
+    }
+
+    /// The wire forms served. Default: v4, plain and in base64.
+    #[must_use]
+    pub fn with_forms(self, forms: &[WireForm]) -> Self {
+        self.with(|settings| settings.forms = forms.to_vec())
+    }
+
+    /// Answers requests for anything but a forward; without it they get a 404. Web pages do not get
+    /// here either, but the authorizer is not asked.
+    #[must_use]
+    pub fn with_fallback(
+        self,
+        fallback: impl Fn(Request<()>) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.fallback = Some(Arc::new(fallback)))
+    }
+
+    /// Is told what happens, from the tasks in which it happens: it must not block.
+    #[must_use]
+    pub fn with_observer(self, observer: impl Fn(ServerEvent) + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.observer = Some(Arc::new(observer)))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// Serves everybody who connects, in tasks of the runtime.
+    ///
+    /// # Errors
+    /// The listener does not know its address.
+    pub fn serve<L: Listener>(&self, listener: L) -> io::Result<Serving> {
+        Serving::start(self.clone(), listener)
+    }
+
+    /// Binds an address (port 0 takes a free one) and serves it.
+    ///
+    /// # Errors
+    /// The system refused the address.
+    pub async fn listen(&self, addr: SocketAddr) -> io::Result<Serving>
+    where
+        R: Net,
+    {
+        self.serve(self.runtime.bind(addr).await?)
+    }
+
+    /// Serves one connection: HTTP first, and the session if it comes to one. Ready when the
+    /// connection is over; dropping it ends everything at once.
+    pub async fn serve_connection<S: Socket>(&self, socket: S) {
+        let client = socket.addresses().map(|(_, client)| client);
+        // Boxed: what HTTP needs is given back before the bytes begin to move.
+        let reception = Box::pin(reception::receive(self, socket, client));
+        if let Some((admission, socket, leftover)) = reception.await {
+            admission.run(socket, leftover).await;
+        }
+    }
+
+    /// Decides a request that a gateway has read, by its path. `Ok` is a session to be run once the
+    /// gateway has sent [`Admission::response`]; `Err` is the answer to send instead.
+    ///
+    /// # Errors
+    /// The request is refused, or is not for us: then the answer is that of the fallback, or 404.
+    pub async fn decide(&self, head: &Parts) -> Result<Admission<R, P>, Response<Bytes>> {
+        match Target::of_path(head.uri.path()) {
+            Some((target, peer)) => self.decide_for(target, peer, head).await,
+            None => Err(self.fall_back(head)),
+        }
+    }
+
+    /// The same for a gateway with paths of its own. `peer` says in whose name to refuse, and which
+    /// of `ports` and `port` is the parameter.
+    ///
+    /// # Errors
+    /// The request is refused.
+    pub async fn decide_for(
+        &self,
+        target: Target,
+        peer: Peer,
+        head: &Parts,
+    ) -> Result<Admission<R, P>, Response<Bytes>> {
+        let client = head.extensions.get::<ClientAddr>().map(|client| client.0);
+        let deadline = after(self.runtime.now(), self.settings.limits.handshake);
+        let deciding = Box::pin(self.judge(&target, peer, head, client));
+        let decided = until(&self.runtime, deadline, deciding).await;
+        let decided = decided.unwrap_or_else(|_| Err(answer::timed_out(peer)));
+        if let Err(refusal) = &decided {
+            let status = refusal.status();
+            tracing::debug!(%target, %status, "refused");
+            self.notify(ServerEvent::Refused { target, client, status });
+        }
+        decided
+    }
+
+    async fn judge(
+        &self,
+        target: &Target,
+        peer: Peer,
+        head: &Parts,
+        client: Option<SocketAddr>,
+    ) -> Result<Admission<R, P>, Response<Bytes>> {
+        if head.method != Method::GET && head.method != Method::POST {
+            return Err(answer::method_not_allowed(peer));
+        }
+        if !self.settings.origins.allow(&head.headers) {
+            return Err(answer::origin_refused(peer));
+        }
+        // Read first, because the authorizer is to know the ports; told last, because only somebody
+        // with a right to it is to know what was wrong.
+        let accepted = self.accept(peer, head);
+        let ports = accepted.as_ref().map_or(&[][..], Accepted::ports).to_vec();
+        let verdict = self.authorize(target, &ports, head, client).await;
+        if let Some(denial) = answer::denied(peer, target, &head.method, &verdict) {
+            return Err(denial);
+        }
+        let accepted = accepted.map_err(|rejection| answer::rejected(peer, &rejection))?;
+        let granted = if let Verdict::AllowPorts(granted) = verdict { Some(granted) } else { None };
+        let denied = |port| granted.as_ref().is_some_and(|granted| !granted.contains(port));
+        if let Some(port) = ports.iter().find(|port| denied(port)) {
+            return Err(answer::forbidden(peer, target, &format!("port {port} is not allowed")));
+        }
+        let pod = self.pods.find(target).await;
+        let pod = pod.map_err(|why| answer::no_pod(peer, target, &why))?;
+        let slot = self.slots.try_acquire_arc().ok_or_else(|| answer::full(peer))?;
+        let session = self.session(&accepted).map_err(|error| {
+            let ours = matches!(error, ConfigError::UnsupportedForm(_));
+            let text = error.to_string();
+            if ours { answer::internal(peer, &text) } else { answer::bad_request(&text) }
+        })?;
+        Ok(Admission {
+            server: self.clone(),
+            number: self.numbers.fetch_add(1, Ordering::Relaxed) + 1,
+            target: target.clone(),
+            client,
+            accepted,
+            granted,
+            pod: Arc::new(pod),
+            session,
+            slot,
+        })
+    }
+
+    fn accept(&self, peer: Peer, head: &Parts) -> Result<Accepted, Rejection> {
+        let parameter = match peer {
+            Peer::ApiServer => PortsParameter::Ports,
+            Peer::Kubelet => PortsParameter::Port,
+            _ => PortsParameter::Either,
+        };
+        Acceptor::new().forms(&self.settings.forms).parameter(parameter).accept_parts(head)
+    }
+
+    async fn authorize(
+        &self,
+        target: &Target,
+        ports: &[Port],
+        head: &Parts,
+        client: Option<SocketAddr>,
+    ) -> Verdict {
+        let Some(authorizer) = &self.settings.authorizer else { return Verdict::Allow };
+        let access = Access {
+            target: target.clone(),
+            ports: ports.to_vec(),
+            method: head.method.clone(),
+            headers: head.headers.clone(),
+            client,
+        };
+        authorizer.ask(access).await
+    }
+
+    fn session(&self, accepted: &Accepted) -> Result<Session, ConfigError> {
+        let config = Arc::clone(&self.settings.session);
+        Session::server(config, accepted.form(), accepted.ports(), self.runtime.now())
+    }
+
+    fn fall_back(&self, head: &Parts) -> Response<Bytes> {
+        if !self.settings.origins.allow(&head.headers) {
+            return answer::origin_refused(Peer::Kubelet);
+        }
+        let Some(fallback) = &self.settings.fallback else { return answer::no_route() };
+        fallback(Request::from_parts(head.clone(), ()))
+    }
+
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.settings.authorizer.is_some()
+    }
+
+    pub(crate) fn notify(&self, event: ServerEvent) {
+        if let Some(observer) = &self.settings.observer {
+            observer(event);
+        }
+    }
+}
+
+impl<R: Clone, P> Clone for Server<R, P> {
+    fn clone(&self) -> Self {
+        Self {
+            runtime: self.runtime.clone(),
+            pods: Arc::clone(&self.pods),
+            settings: Arc::clone(&self.settings),
+            slots: Arc::clone(&self.slots),
+            numbers: Arc::clone(&self.numbers),
+        }
+    }
+}
+
+impl<R, P> fmt::Debug for Server<R, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("limits", &self.settings.limits)
+            .field("rules", &self.settings.rules)
+            .field("forms", &self.settings.forms)
+            .field("origins", &self.settings.origins)
+            .finish_non_exhaustive()
+    }
+}
