@@ -14,6 +14,7 @@ use portway_driver::{
 };
 use tracing::Instrument;
 
+use crate::limits::after;
 use crate::{Pods, Server, ServerEvent, Target, wording};
 
 /// A request that was let in: answer it, and run its session on the connection.
@@ -118,7 +119,7 @@ impl<R: Runtime, P: Pods> Dialler<R, P> {
         }
         let (pods, pod) = (Arc::clone(&self.server.pods), Arc::clone(&self.pod));
         let runtime = self.server.runtime.clone();
-        let deadline = runtime.now() + self.server.settings.limits.dial;
+        let deadline = after(runtime.now(), self.server.settings.limits.dial);
         Box::pin(async move {
             let dialled = match until(&runtime, deadline, pods.dial(&pod, port)).await {
                 Ok(dialled) => dialled.map_err(|error| error.to_string()),

@@ -1,4 +1,116 @@
-//! The kubelet side of port-forward.
+//! The kubelet side of Kubernetes port-forward, to be built into something: a gateway, an agent next
+//! to the pods, a cluster for tests.
+//!
+//! It answers what an API server and a kubelet answer at their port-forward paths, and moves the
+//! bytes between a client's session and connections into the pods. It runs on any runtime of
+//! [`portway_driver`], starts no thread, and knows no Kubernetes: what a pod is, [`Pods`] says; who
+//! may reach it, [`Authorize`] says.
+//!
+//! # On its own
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use portway_server::{LocalPod, LocalPods, Server};
+//! use portway_tokio::{Port, Tokio};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rt = Tokio::current();
+//! let http = Port::new(80).expect("not zero");
+//! // A pod whose port 80 is port 8000 of this machine.
+//! let web = LocalPod::closed().with_port(http, "127.0.0.1:8000".parse()?);
+//! let pods = LocalPods::new(rt.clone()).with("default", "web-0", web);
+//!
+//! let server = Server::new(rt, pods);
+//! let serving = server.listen("127.0.0.1:8001".parse()?).await?;
+//! println!("http://{} is a cluster with one pod", serving.local_addr());
+//! # let stopped = async {};
+//! stopped.await;
+//! serving.shutdown(Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Serving`] stops when it is dropped. [`Server::serve`] takes any listener of the driver, and
+//! [`Server::serve_connection`] one connection, such as one with TLS around it.
+//!
+//! # In a gateway
+//!
+//! A gateway that has an HTTP server keeps it, with its TLS, its routes and its middleware. It hands
+//! in the head of a request and gets back either the answer to send, or an [`Admission`]: then it
+//! sends the 101 of [`Admission::response`], upgrades as its HTTP library does, and runs the
+//! session on what comes out of that. With hyper (or axum, or anything else that is hyper inside):
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use hyper::body::Incoming;
+//! use portway_server::{LocalPods, Server};
+//! use portway_tokio::{HyperSocket, Tokio};
+//!
+//! async fn forward(
+//!     server: Server<Tokio, LocalPods<Tokio>>,
+//!     mut request: Request<Incoming>,
+//! ) -> Response<Full<Bytes>> {
+//!     let upgrade = hyper::upgrade::on(&mut request);
+//!     let (head, _) = request.into_parts();
+//!     // Where the API is behind a prefix, take that off `head.uri` here; where the client's address
+//!     // is known, put a `ClientAddr` into `head.extensions`.
+//!     match server.decide(&head).await {
+//!         Ok(admission) => {
+//!             let answer = admission.response().map(|()| Full::default());
+//!             tokio::spawn(async move {
+//!                 if let Ok(upgraded) = upgrade.await {
+//!                     let report = admission.run(HyperSocket::new(upgraded), Bytes::new()).await;
+//!                     println!("{}", report.closed);
+//!                 }
+//!             });
+//!             answer
+//!         }
+//!         Err(refusal) => refusal.map(Full::new),
+//!     }
+//! }
+//! ```
+//!
+//! - [`Server::decide`] goes by the path: it knows those of an API server and of a kubelet.
+//!   [`Server::decide_for`] is for a gateway with paths of its own, which knows the pod already.
+//! - The order is: method, `Origin`, authorizer, then what is wrong with the request, the pod, and at
+//!   last the [limit](Limits::with_sessions) of sessions. Somebody with no right learns nothing else.
+//! - [`Admission::run`] takes any [`Socket`](portway_driver::Socket), and what was read behind the
+//!   head of the request as `leftover`. `HyperSocket` makes one of an upgraded connection, whose
+//!   leftover it holds itself. Dropping the future ends the session.
+//! - What the rest of an API is, [`Server::with_fallback`] can answer where the server is the one
+//!   that listens.
+//!
+//! # What a client meets
+//!
+//! The wire forms are `v4.channel.k8s.io` and its base64 twin; what else is offered is answered as a
+//! cluster answers that does not know it. Refusals have the status and the body of the real thing: a
+//! `Status` in JSON at an API server's path, text at a kubelet's. Errors of the pod arrive in the words
+//! of a container runtime, after everything that the pod said before.
+//!
+//! How a connection ends is a matter of [`Server::with_rules`]. The default,
+//! [`RelayRules::RUNTIME`](portway_driver::RelayRules::RUNTIME), does what containerd and CRI-O do:
+//! the client's end never becomes a FIN at the pod, and one second after either side ended everything
+//! does. [`RelayRules::FAITHFUL`](portway_driver::RelayRules::FAITHFUL) passes ends on; on v4, where a
+//! client cannot be told that its pod has ended, that second remains. A client that vanishes without
+//! a goodbye is a reset at the pod, never a FIN: half an upload must not look like a whole one.
+//!
+//! # What a client cannot do
+//!
+//! - Be a web page: a request with an `Origin` header is refused unless [`Server::with_origins`]
+//!   allows it, so that no page can open forwards through a server on a developer's machine.
+//! - Hold the server up: head, handshake, dial, waiting connections, sessions and messages have
+//!   [`Limits`]; what a session holds in memory is bounded by its
+//!   [`Config`](portway_driver::proto::Config) (`worst_case` does the sum).
+//! - Reach a port that was not granted: [`Verdict::AllowPorts`] holds for streams that name their
+//!   port later, too.
+//!
+//! Without [`Server::with_authorizer`] everybody who reaches the server is let in; a listener that is
+//! not on a loopback address warns of that.
+
 // A refusal is an answer, made once a request, and what a gateway wants to send as it is.
 #![allow(clippy::result_large_err)]
 

@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use portway_driver::{HyperIo, Runtime, Sleep, Socket};
 
+use crate::limits::after;
 use crate::{Admission, ClientAddr, Pods, Server};
 
 /// Speaks HTTP until a session is agreed on: then with whom, the connection, and what was read of
@@ -70,8 +71,8 @@ impl<R: Runtime, P: Pods> Desk<R, P> {
     }
 
     fn wait_for_request(&self) {
-        let now = self.server.runtime.now();
-        self.lock().patience = now.checked_add(self.server.settings.limits.handshake);
+        let deadline = after(self.server.runtime.now(), self.server.settings.limits.handshake);
+        self.lock().patience = Some(deadline);
     }
 
     async fn answer(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {

@@ -13,6 +13,7 @@ use portway_driver::proto::{Config, ConfigError, Session};
 use portway_driver::{Listener, Net, Port, RelayRules, Runtime, Socket, WireForm, until};
 
 use crate::authorize::DynAuthorize;
+use crate::limits::after;
 use crate::{
     Access, Admission, Authorize, ClientAddr, Limits, Origins, Pods, ServerEvent, Serving, Target,
     Verdict, answer, reception,
@@ -182,7 +183,7 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         head: &Parts,
     ) -> Result<Admission<R, P>, Response<Bytes>> {
         let client = head.extensions.get::<ClientAddr>().map(|client| client.0);
-        let deadline = self.runtime.now() + self.settings.limits.handshake;
+        let deadline = after(self.runtime.now(), self.settings.limits.handshake);
         let deciding = Box::pin(self.judge(&target, peer, head, client));
         let decided = until(&self.runtime, deadline, deciding).await;
         let decided = decided.unwrap_or_else(|_| Err(answer::timed_out(peer)));

@@ -12,6 +12,7 @@ use async_lock::{Semaphore, SemaphoreGuardArc};
 use event_listener::Event;
 use portway_driver::{Listener, Runtime, Signal, Socket};
 
+use crate::limits::after;
 use crate::{Pods, Server, ServerEvent, reception};
 
 /// A listener that is being served. Dropping it ends everything at once;
@@ -57,7 +58,7 @@ impl Serving {
         let runtime = server.runtime.clone();
         let sleeper = runtime.clone();
         let sleep: SleepFn = Box::new(move |wait| {
-            let sleep = sleeper.sleep_until(sleeper.now() + wait);
+            let sleep = sleeper.sleep_until(after(sleeper.now(), wait));
             Box::pin(sleep)
         });
         let presence = Presence::door(&life);

@@ -74,19 +74,19 @@ mod tests {
         let to: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let six: SocketAddr = "[::1]:80".parse().unwrap();
         assert_eq!(
-            connecting(port, to, &io::ErrorKind::ConnectionRefused.into()),
+            connecting(port, to, &ErrorKind::ConnectionRefused.into()),
             "failed to connect to localhost:80 inside namespace: dial tcp4 127.0.0.1:80: connect: connection refused"
         );
         assert_eq!(
-            connecting(port, six, &io::ErrorKind::TimedOut.into()),
+            connecting(port, six, &ErrorKind::TimedOut.into()),
             "failed to connect to localhost:80 inside namespace: dial tcp6 [::1]:80: i/o timeout"
         );
         assert_eq!(
-            copying(SocketUse::Write, Some((to, to)), &io::ErrorKind::BrokenPipe.into()),
+            copying(SocketUse::Write, Some((to, to)), &ErrorKind::BrokenPipe.into()),
             "readfrom tcp4 127.0.0.1:80->127.0.0.1:80: write tcp4 127.0.0.1:80->127.0.0.1:80: write: broken pipe"
         );
         assert_eq!(
-            copying(SocketUse::Read, None, &io::ErrorKind::ConnectionReset.into()),
+            copying(SocketUse::Read, None, &ErrorKind::ConnectionReset.into()),
             "read: connection reset by peer"
         );
         assert_eq!(
