@@ -93,6 +93,11 @@ fn responses() {
         let body = transcript.body.unwrap_or_default();
         write(name, format!("{offer}{status}\n{headers}\n{accept}\n\n{body}"));
     }
+    // Letters in another case are another accept, and no mutation is likely to change just that.
+    let wrong = format!("Sec-WebSocket-Accept: {}", Key::new(KEY).accept().to_lowercase());
+    let headers =
+        "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Protocol: v4.channel.k8s.io";
+    write("accept-in-lower-case", format!("0101\n{headers}\n{wrong}\n\n"));
     let spdy =
         "Connection: Upgrade\nUpgrade: SPDY/3.1\nX-Stream-Protocol-Version: portforward.k8s.io";
     write("spdy", format!("5101\n{spdy}\n\n"));
