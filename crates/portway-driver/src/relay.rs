@@ -412,8 +412,11 @@ impl<S: Socket> Relay<S> {
             match socket.poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(0)) => {
                     self.inward = Inward::Over;
-                    // Refused where the stream is over already.
-                    let _ = half.finish(now);
+                    // A farewell still has to be said on it.
+                    if self.farewell.is_none() {
+                        // Refused where the stream is over already.
+                        let _ = half.finish(now);
+                    }
                 }
                 Poll::Ready(Ok(read)) => {
                     self.read_size.note(read);

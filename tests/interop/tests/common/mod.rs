@@ -136,6 +136,8 @@ pub(crate) fn every_scenario_of_the_load<H: Home>() {
     let opened = Opened::<H>::new(&peer, "demo", &load::ports());
     let locals = opened.locals.clone();
     let target = Target::new(move |port| locals[&port]).watching(std::process::id());
+    // Other builds may want the same two cores.
+    let target = target.promptness(Duration::from_secs(10));
     let mut failures = String::new();
     for scenario in SCENARIOS {
         if let Err(error) = (scenario.run)(&target) {
