@@ -1,0 +1,113 @@
+use std::io;
+use std::net::SocketAddr;
+
+use portway_tokio::{Listening, Mapping, Options, Port, PortForward};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::child::{pin, serve_parent};
+use crate::site::PORTS;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forwarder {
+    Tokio,
+    TokioCurrent,
+    Smol,
+    Relay64K,
+    RelayDefault,
+}
+
+impl Forwarder {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Relay64K, Self::Tokio, Self::TokioCurrent, Self::Smol, Self::RelayDefault];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tokio => "tokio",
+            Self::TokioCurrent => "tokio-current",
+            Self::Smol => "smol",
+            Self::Relay64K => "relay-64k",
+            Self::RelayDefault => "relay-default",
+        }
+    }
+
+    pub(crate) const fn is_relay(self) -> bool {
+        matches!(self, Self::Relay64K | Self::RelayDefault)
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|forwarder| forwarder.name() == name)
+    }
+}
+
+/// The child: `server` is the API server's address, or for a relay the programs' addresses.
+pub(crate) fn run(name: &str, server: &[&str]) {
+    pin(1);
+    let forwarder = Forwarder::from_name(name).expect("the name of a forwarder");
+    match forwarder {
+        Forwarder::Tokio => threads().block_on(listen_tokio(server[0])),
+        Forwarder::TokioCurrent => current().block_on(listen_tokio(server[0])),
+        Forwarder::Smol => smol::block_on(listen_smol(server[0])),
+        Forwarder::Relay64K => threads().block_on(relay(server, 64 * 1024)),
+        // What `copy_bidirectional` takes.
+        Forwarder::RelayDefault => threads().block_on(relay(server, 8 * 1024)),
+    }
+}
+
+fn threads() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn current() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+async fn listen_tokio(server: &str) {
+    let runtime = portway_tokio::Tokio::current();
+    let pod = runtime.http(server, "default", "demo").unwrap();
+    serve(runtime.listen(pod, mappings(), Options::new()).await.unwrap()).await;
+}
+
+async fn listen_smol(server: &str) {
+    let runtime = portway_smol::Smol::global();
+    let pod = runtime.http(server, "default", "demo").unwrap();
+    serve(runtime.listen(pod, mappings(), Options::new()).await.unwrap()).await;
+}
+
+fn mappings() -> [Mapping; 3] {
+    PORTS.map(|port| Mapping::new(0, Port::new(port).unwrap()))
+}
+
+async fn serve(listening: Listening) {
+    // A mapping may be bound to both families.
+    let mut addrs: Vec<SocketAddr> = listening.bound().iter().map(|bound| bound.local).collect();
+    addrs.retain(SocketAddr::is_ipv4);
+    serve_parent(&addrs);
+    std::future::pending::<()>().await;
+    drop(listening);
+}
+
+async fn relay(pods: &[&str], size: usize) {
+    let mut addrs = Vec::new();
+    for pod in pods {
+        let pod: SocketAddr = pod.parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        addrs.push(listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (local, _) = listener.accept().await.unwrap();
+                tokio::spawn(copy(local, pod, size));
+            }
+        });
+    }
+    serve_parent(&addrs);
+    std::future::pending::<()>().await;
+}
+
+async fn copy(mut local: TcpStream, pod: SocketAddr, size: usize) -> io::Result<()> {
+    let mut pod = TcpStream::connect(pod).await?;
+    local.set_nodelay(true)?;
+    pod.set_nodelay(true)?;
+    tokio::io::copy_bidirectional_with_sizes(&mut local, &mut pod, size, size).await?;
+    Ok(())
+}
