@@ -8,8 +8,16 @@ use crate::child::{pin, serve_parent};
 use crate::site::PORTS;
 
 /// What is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Forwarder {
+    kind: Kind,
+    /// Bytes of one read, where they are not the default.
+    read_size: Option<usize>,
+    name: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Forwarder {
+enum Kind {
     Tokio,
     TokioCurrent,
     Smol,
@@ -18,25 +26,43 @@ pub(crate) enum Forwarder {
 }
 
 impl Forwarder {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Relay64K, Self::Tokio, Self::TokioCurrent, Self::Smol, Self::RelayDefault];
+    pub(crate) const NAMES: [&str; 5] =
+        [Self::BASE, "tokio", "tokio-current", "smol", "relay-default"];
+    /// What the others are compared with.
+    pub(crate) const BASE: &str = "relay-64k";
 
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Tokio => "tokio",
-            Self::TokioCurrent => "tokio-current",
-            Self::Smol => "smol",
-            Self::Relay64K => "relay-64k",
-            Self::RelayDefault => "relay-default",
-        }
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
-    pub(crate) const fn is_relay(self) -> bool {
-        matches!(self, Self::Relay64K | Self::RelayDefault)
+    pub(crate) const fn is_relay(&self) -> bool {
+        matches!(self.kind, Kind::Relay64K | Kind::RelayDefault)
     }
 
+    /// A name, or for the ones that are not relays `NAME@KIB` with another read size.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|forwarder| forwarder.name() == name)
+        let (kind, kib) = name.split_once('@').map_or((name, None), |(name, kib)| (name, Some(kib)));
+        let kind = match kind {
+            "tokio" => Kind::Tokio,
+            "tokio-current" => Kind::TokioCurrent,
+            "smol" => Kind::Smol,
+            "relay-64k" => Kind::Relay64K,
+            "relay-default" => Kind::RelayDefault,
+            _ => return None,
+        };
+        let read_size = match kib {
+            Some(kib) => Some(kib.parse::<usize>().ok()? * 1024),
+            None => None,
+        };
+        Some(Self { kind, read_size, name: name.to_owned() })
+    }
+
+    fn options(&self) -> Options {
+        let options = Options::new();
+        match self.read_size {
+            Some(bytes) => options.with_read_size(bytes),
+            None => options,
+        }
     }
 }
 
@@ -44,13 +70,14 @@ impl Forwarder {
 pub(crate) fn run(name: &str, server: &[&str]) {
     pin(1);
     let forwarder = Forwarder::from_name(name).expect("the name of a forwarder");
-    match forwarder {
-        Forwarder::Tokio => threads().block_on(listen_tokio(server[0])),
-        Forwarder::TokioCurrent => current().block_on(listen_tokio(server[0])),
-        Forwarder::Smol => smol::block_on(listen_smol(server[0])),
-        Forwarder::Relay64K => threads().block_on(relay(server, 64 * 1024)),
+    let options = forwarder.options();
+    match forwarder.kind {
+        Kind::Tokio => threads().block_on(listen_tokio(server[0], options)),
+        Kind::TokioCurrent => current().block_on(listen_tokio(server[0], options)),
+        Kind::Smol => smol::block_on(listen_smol(server[0], options)),
+        Kind::Relay64K => threads().block_on(relay(server, 64 * 1024)),
         // What `copy_bidirectional` takes.
-        Forwarder::RelayDefault => threads().block_on(relay(server, 8 * 1024)),
+        Kind::RelayDefault => threads().block_on(relay(server, 8 * 1024)),
     }
 }
 
@@ -62,16 +89,16 @@ fn current() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn listen_tokio(server: &str) {
+async fn listen_tokio(server: &str, options: Options) {
     let runtime = portway_tokio::Tokio::current();
     let pod = runtime.http(server, "default", "demo").unwrap();
-    serve(runtime.listen(pod, mappings(), Options::new()).await.unwrap()).await;
+    serve(runtime.listen(pod, mappings(), options).await.unwrap()).await;
 }
 
-async fn listen_smol(server: &str) {
+async fn listen_smol(server: &str, options: Options) {
     let runtime = portway_smol::Smol::global();
     let pod = runtime.http(server, "default", "demo").unwrap();
-    serve(runtime.listen(pod, mappings(), Options::new()).await.unwrap()).await;
+    serve(runtime.listen(pod, mappings(), options).await.unwrap()).await;
 }
 
 fn mappings() -> [Mapping; 3] {

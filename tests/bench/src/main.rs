@@ -34,8 +34,8 @@ const USAGE: &str = "\
 usage: portway-bench [--quick] [--only FORWARDER]... [--skip-kubernetes] [--skip-small]
 
   --quick            fewer and smaller rounds
-  --only FORWARDER   tokio, tokio-current, smol, relay-64k or relay-default; the 64 KiB relay, which
-                     everything is compared with, is always there
+  --only FORWARDER   tokio, tokio-current, smol or relay-default; tokio@512 reads 512 KiB at a time, and
+                     so on. The 64 KiB relay, which everything is compared with, is always there
   --skip-kubernetes  nothing in front of Kubernetes' own server
   --skip-small       bulk only: no latency, no connects, no memory
 ";

@@ -50,10 +50,10 @@ impl Plan {
             }
         }
         if plan.forwarders.is_empty() {
-            plan.forwarders = Forwarder::ALL.to_vec();
+            plan.forwarders = Forwarder::NAMES.into_iter().filter_map(Forwarder::from_name).collect();
         }
-        plan.forwarders.retain(|forwarder| *forwarder != Forwarder::Relay64K);
-        plan.forwarders.insert(0, Forwarder::Relay64K);
+        plan.forwarders.retain(|forwarder| forwarder.name() != Forwarder::BASE);
+        plan.forwarders.insert(0, Forwarder::from_name(Forwarder::BASE)?);
         Some(plan)
     }
 
@@ -72,14 +72,14 @@ impl Plan {
         if self.small {
             self.small(&raw, &mut report);
         }
-        let columns: Vec<&str> = self.forwarders.iter().map(|f| f.name()).collect();
+        let columns: Vec<&str> = self.forwarders.iter().map(Forwarder::name).collect();
         println!();
         report.print(&columns);
     }
 
     /// Every forwarder in turn, and all of that again: what else the machine does hits all alike.
     fn bulk(&self, site: &Site, report: &mut Report) {
-        let mut processes: Vec<Process> = self.forwarders.iter().map(|f| site.start(*f)).collect();
+        let mut processes: Vec<Process> = self.forwarders.iter().map(|f| site.start(f)).collect();
         for process in &mut processes {
             for way in Way::BOTH {
                 bulk(process, way, self.bytes / 8);
@@ -108,7 +108,7 @@ impl Plan {
     /// Apart from the rest: counting costs a little of what is counted.
     fn syscalls(&self, site: &Site, report: &mut Report) {
         for (column, forwarder) in self.forwarders.iter().enumerate() {
-            let process = site.start(*forwarder);
+            let process = site.start(forwarder);
             for way in Way::BOTH {
                 transfer(&process, way, self.bytes / 8);
                 let count = count_syscalls(process.id(), || transfer(&process, way, self.bytes));
@@ -126,7 +126,7 @@ impl Plan {
     fn small(&self, site: &Site, report: &mut Report) {
         let micros = |took: Duration| took.as_secs_f64() * 1e6;
         let at = |sorted: &[Duration], percent: usize| micros(sorted[sorted.len() * percent / 100]);
-        let processes: Vec<Process> = self.forwarders.iter().map(|f| site.start(*f)).collect();
+        let processes: Vec<Process> = self.forwarders.iter().map(|f| site.start(f)).collect();
         for round in 0..self.rounds {
             eprintln!("small, round {} of {}", round + 1, self.rounds);
             for (column, process) in processes.iter().enumerate() {
@@ -142,7 +142,7 @@ impl Plan {
         drop(processes);
         for (column, forwarder) in self.forwarders.iter().enumerate() {
             eprintln!("idle, {}", forwarder.name());
-            let process = site.start(*forwarder);
+            let process = site.start(forwarder);
             let idle = idle(&process, self.idle);
             report.note("KiB per idle connection after a burst", 1, column, idle.kib);
         }

@@ -40,7 +40,7 @@ impl Site {
     }
 
     /// A forwarder in front of it.
-    pub(crate) fn start(&self, forwarder: Forwarder) -> Process {
+    pub(crate) fn start(&self, forwarder: &Forwarder) -> Process {
         let mut args = vec!["forward".to_owned(), forwarder.name().to_owned()];
         if forwarder.is_relay() {
             args.extend(PORTS.map(|port| self.plain(port).to_string()));
