@@ -8,7 +8,7 @@ use portway_proto::{ReadError, Session, StreamError, StreamId, WriteError};
 
 use crate::Socket;
 use crate::connection::Moved;
-use crate::socket::{ReadBuf, ReadSize};
+use crate::socket::ReadMemory;
 
 /// Moves bytes between one socket and one stream, both ways, until both are over.
 ///
@@ -21,8 +21,7 @@ pub(crate) struct Relay<S> {
     rules: RelayRules,
     inward: Inward,
     outward: Outward,
-    read_buf: BytesMut,
-    read_size: ReadSize,
+    memory: ReadMemory,
     /// Read from the session and not written to the socket yet.
     in_hand: VecDeque<Bytes>,
     /// When what is left of the other direction is given up.
@@ -117,8 +116,7 @@ impl<S: Socket> Relay<S> {
             rules,
             inward: Inward::Open,
             outward: Outward::Open,
-            read_buf: BytesMut::new(),
-            read_size: ReadSize::new(rules.read_size),
+            memory: ReadMemory::new(BytesMut::new(), rules.read_size),
             in_hand: VecDeque::new(),
             give_up: None,
             report: RelayReport::default(),
@@ -298,16 +296,15 @@ impl<S: Socket> Relay<S> {
                 half.want_writable();
                 break;
             }
-            let mut buf = ReadBuf::new(&mut self.read_buf, self.read_size.get().min(room));
-            match socket.poll_read(cx, &mut buf) {
+            match socket.poll_read(cx, &mut self.memory.buf(room)) {
                 Poll::Ready(Ok(0)) => {
                     self.inward = Inward::Over;
                     // Refused where the stream is over already.
                     let _ = half.finish(now);
                 }
                 Poll::Ready(Ok(read)) => {
-                    self.read_size.note(read);
-                    let bytes = self.read_buf.split().freeze();
+                    self.memory.note(read);
+                    let bytes = self.memory.bytes.split().freeze();
                     if self.inward == Inward::Open {
                         self.report.bytes_up += read as u64;
                         match half.write(bytes) {
@@ -321,7 +318,7 @@ impl<S: Socket> Relay<S> {
                     return Moved::Something;
                 }
                 Poll::Pending => {
-                    self.read_buf = BytesMut::new();
+                    self.memory.release();
                     break;
                 }
             }
