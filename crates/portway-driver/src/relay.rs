@@ -9,7 +9,7 @@ use portway_proto::{Capabilities, ReadError, Session, StreamError, StreamId, Wri
 
 use crate::Socket;
 use crate::connection::Moved;
-use crate::socket::{ReadBuf, ReadSize};
+use crate::socket::ReadMemory;
 
 /// Moves bytes between one socket and one stream, both ways, until both are over.
 ///
@@ -22,8 +22,7 @@ pub(crate) struct Relay<S> {
     rules: RelayRules,
     inward: Inward,
     outward: Outward,
-    read_buf: BytesMut,
-    read_size: ReadSize,
+    memory: ReadMemory,
     /// Read from the session and not written to the socket yet.
     in_hand: VecDeque<Bytes>,
     /// When what is left of the other direction is given up.
@@ -186,8 +185,7 @@ impl<S: Socket> Relay<S> {
             rules,
             inward: Inward::Open,
             outward: Outward::Open,
-            read_buf: BytesMut::new(),
-            read_size: ReadSize::new(rules.read_size),
+            memory: ReadMemory::new(BytesMut::new(), rules.read_size),
             in_hand: VecDeque::new(),
             give_up: None,
             look_at: None,
@@ -408,8 +406,7 @@ impl<S: Socket> Relay<S> {
                 break;
             }
             self.look_at = None;
-            let mut buf = ReadBuf::new(&mut self.read_buf, self.read_size.get().min(room));
-            match socket.poll_read(cx, &mut buf) {
+            match socket.poll_read(cx, &mut self.memory.buf(room)) {
                 Poll::Ready(Ok(0)) => {
                     self.inward = Inward::Over;
                     // A farewell still has to be said on it.
@@ -419,8 +416,8 @@ impl<S: Socket> Relay<S> {
                     }
                 }
                 Poll::Ready(Ok(read)) => {
-                    self.read_size.note(read);
-                    let bytes = self.read_buf.split().freeze();
+                    self.memory.note(read);
+                    let bytes = self.memory.bytes.split().freeze();
                     if self.inward == Inward::Open {
                         self.report.bytes_up += read as u64;
                         match half.write(bytes) {
@@ -434,7 +431,7 @@ impl<S: Socket> Relay<S> {
                     return Moved::Something;
                 }
                 Poll::Pending => {
-                    self.read_buf = BytesMut::new();
+                    self.memory.release();
                     break;
                 }
             }

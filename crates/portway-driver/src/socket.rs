@@ -64,13 +64,15 @@ pub trait Socket: Send + Unpin + 'static {
 #[derive(Debug)]
 pub struct ReadBuf<'a> {
     memory: &'a mut BytesMut,
+    /// What was read into before, and is still in use or free by now.
+    spare: Option<&'a mut BytesMut>,
     want: usize,
 }
 
 impl<'a> ReadBuf<'a> {
     /// Reads go behind what `memory` holds; `want` bytes of space are made for one, at least 1.
     pub fn new(memory: &'a mut BytesMut, want: usize) -> Self {
-        Self { memory, want: want.max(1) }
+        Self { memory, spare: None, want: want.max(1) }
     }
 
     /// Space for what is wanted and no more, for a socket that appends by itself.
@@ -97,8 +99,53 @@ impl<'a> ReadBuf<'a> {
     /// Space that is left over from the last read is used before new memory is taken, unless it is
     /// so little that the read would be cut short for nothing.
     fn make_space(&mut self) {
-        if self.memory.capacity() - self.memory.len() < self.want.div_ceil(2) {
-            self.memory.reserve(self.want);
+        let (memory, want) = (&mut *self.memory, self.want);
+        if memory.capacity() - memory.len() >= want.div_ceil(2) || memory.try_reclaim(want) {
+            return;
+        }
+        let Some(spare) = &mut self.spare else { return memory.reserve(want) };
+        spare.clear();
+        if !spare.try_reclaim(memory.len() + want) {
+            **spare = BytesMut::with_capacity(memory.len() + want);
+        }
+        spare.extend_from_slice(memory);
+        std::mem::swap(memory, spare);
+    }
+}
+
+/// What a connection reads into: two pieces of memory in turn, because what was read last is often
+/// still on its way when the next read comes. Taken anew for every read it would go back and forth
+/// between the allocator and the system.
+#[derive(Debug)]
+pub(crate) struct ReadMemory {
+    /// What was read and not taken out.
+    pub(crate) bytes: BytesMut,
+    spare: BytesMut,
+    size: ReadSize,
+}
+
+impl ReadMemory {
+    /// Reads take at most `max`; `bytes` were read by somebody else.
+    pub(crate) fn new(bytes: BytesMut, max: usize) -> Self {
+        Self { bytes, spare: BytesMut::new(), size: ReadSize::new(max) }
+    }
+
+    /// For a read of no more than `room`.
+    pub(crate) fn buf(&mut self, room: usize) -> ReadBuf<'_> {
+        let want = self.size.get().min(room).max(1);
+        ReadBuf { memory: &mut self.bytes, spare: Some(&mut self.spare), want }
+    }
+
+    /// So much was read: the next read is sized by it.
+    pub(crate) fn note(&mut self, read: usize) {
+        self.size.note(read);
+    }
+
+    /// Nothing comes at the moment: an idle connection holds no memory.
+    pub(crate) fn release(&mut self) {
+        self.spare = BytesMut::new();
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
         }
     }
 }

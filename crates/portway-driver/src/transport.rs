@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use portway_proto::{Incoming, Side, Transmit, Violation, ws};
 
-use crate::socket::{ReadBuf, ReadSize};
+use crate::socket::ReadMemory;
 use crate::{Socket, mask::MaskKeys};
 
 /// A pipe of messages below a session.
@@ -62,8 +62,7 @@ pub enum TransportError {
 pub struct WsTransport<S> {
     socket: S,
     decoder: ws::Decoder,
-    inbox: BytesMut,
-    read_size: ReadSize,
+    inbox: ReadMemory,
     ended: bool,
     outbox: Outbox,
 }
@@ -109,8 +108,7 @@ impl<S: Socket> WsTransport<S> {
         Self {
             socket,
             decoder: ws::Decoder::new(side, max_message),
-            inbox: BytesMut::from(leftover),
-            read_size: ReadSize::new(read_size),
+            inbox: ReadMemory::new(BytesMut::from(leftover), read_size),
             ended: false,
             outbox,
         }
@@ -123,20 +121,16 @@ impl<S: Socket> Transport for WsTransport<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Incoming>, TransportError>> {
         loop {
-            let piece = self.decoder.decode(&mut self.inbox).map_err(Violation::from)?;
+            let piece = self.decoder.decode(&mut self.inbox.bytes).map_err(Violation::from)?;
             if piece.is_some() || self.ended {
                 return Poll::Ready(Ok(piece));
             }
-            let mut buf = ReadBuf::new(&mut self.inbox, self.read_size.get());
-            match self.socket.poll_read(cx, &mut buf) {
+            match self.socket.poll_read(cx, &mut self.inbox.buf(usize::MAX)) {
                 Poll::Ready(Ok(0)) => self.ended = true,
-                Poll::Ready(Ok(read)) => self.read_size.note(read),
+                Poll::Ready(Ok(read)) => self.inbox.note(read),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Pending => {
-                    if self.inbox.is_empty() {
-                        // An idle connection holds no buffer.
-                        self.inbox = BytesMut::new();
-                    }
+                    self.inbox.release();
                     return Poll::Pending;
                 }
             }
@@ -179,7 +173,11 @@ impl<S: Socket> Transport for WsTransport<S> {
                     bytes.advance(nonzero(written)?);
                 }
                 if std::mem::take(writing) {
-                    // What the next batch needs is made then; nothing is kept for it.
+                    // The memory is used again by what follows at once: to give it back and take
+                    // it anew for every batch makes the allocator return it to the system.
+                    bytes.clear();
+                } else {
+                    // Nothing followed: an idle connection holds no buffer.
                     *bytes = BytesMut::new();
                 }
             }

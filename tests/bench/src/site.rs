@@ -1,0 +1,68 @@
+use std::net::SocketAddr;
+
+use portway_interop::{Peer, require_go};
+
+use crate::child::Process;
+use crate::forwarder::Forwarder;
+
+/// Echoes.
+pub(crate) const ECHO: u16 = 8080;
+/// Reads `N\n` and N bytes, answers a line, closes.
+pub(crate) const SINK: u16 = 8087;
+/// Reads `N\n`, sends N bytes, closes.
+pub(crate) const SOURCE: u16 = 8088;
+/// The ports of the pod, whoever plays it: numbers and manners are those of the interop peer.
+pub(crate) const PORTS: [u16; 3] = [ECHO, SINK, SOURCE];
+
+/// A server of the v4 protocol, and the same programs without it for the relays.
+pub(crate) enum Site {
+    /// Ours, which costs little: the forwarder is the bottleneck.
+    Raw { v4: Process, plain: Process },
+    /// Kubernetes' own code.
+    Kubernetes(Peer),
+}
+
+impl Site {
+    pub(crate) fn raw() -> Self {
+        let serve = |kind: &str| Process::start(&["serve".to_owned(), kind.to_owned()]);
+        Self::Raw { v4: serve("v4"), plain: serve("plain") }
+    }
+
+    pub(crate) fn kubernetes() -> Option<Self> {
+        require_go().then(|| Self::Kubernetes(Peer::start()))
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Raw { .. } => "the raw v4 server",
+            Self::Kubernetes(_) => "Kubernetes' v4 server",
+        }
+    }
+
+    /// A forwarder in front of it.
+    pub(crate) fn start(&self, forwarder: &Forwarder) -> Process {
+        let mut args = vec!["forward".to_owned(), forwarder.name().to_owned()];
+        if forwarder.is_relay() {
+            args.extend(PORTS.map(|port| self.plain(port).to_string()));
+        } else {
+            args.push(match self {
+                Self::Raw { v4, .. } => format!("http://{}", v4.addrs[0]),
+                Self::Kubernetes(peer) => peer.server(),
+            });
+        }
+        Process::start(&args)
+    }
+
+    /// Where the program behind a port is reached without any forwarder.
+    fn plain(&self, port: u16) -> SocketAddr {
+        match self {
+            Self::Raw { plain, .. } => plain.addrs[index(port)],
+            Self::Kubernetes(peer) => peer.pod_addr(port),
+        }
+    }
+}
+
+/// Which of a process's addresses is that of a port.
+pub(crate) fn index(port: u16) -> usize {
+    PORTS.iter().position(|of| *of == port).expect("one of the ports")
+}
