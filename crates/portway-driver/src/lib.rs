@@ -25,46 +25,32 @@
 //! and addresses, debug events for its end, warnings for what an operator should know. Payloads are
 //! never logged, nor are request headers.
 
-mod bind;
 mod bridge;
 mod connection;
 mod connector;
 mod dial;
-mod door;
-mod events;
 mod forward;
-mod http_connector;
-mod hyper_io;
-mod hyper_socket;
+mod http;
 mod listen;
-mod mapping;
 mod mask;
 mod net;
 mod options;
-mod port_stream;
 mod relay;
 mod runtime;
-mod shared;
 mod signal;
 mod socket;
 mod transport;
-mod upgrade;
 mod verbs;
 
-pub use bind::ListenError;
 pub use bridge::{Bridge, BridgeReport, DialPod, Meter};
 pub use connector::{ConnectError, Connector, DialError, Endpoint, ResolveError, Upgraded};
-pub use door::ListenStats;
-pub use events::{Events, ListenEvent};
-pub use forward::Forward;
-pub use http_connector::{HttpConnector, InvalidServer};
-pub use hyper_io::HyperIo;
-pub use hyper_socket::HyperSocket;
-pub use listen::{Leftover, Listening, Probe};
-pub use mapping::{Bound, Mapping};
+pub use forward::{Forward, PortStream};
+pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
+pub use listen::{
+    Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
+};
 pub use net::{Addr, Listener, Net, listening_socket};
 pub use options::Options;
-pub use port_stream::PortStream;
 pub use portway_proto as proto;
 pub use portway_proto::{Config, Port, WireForm};
 pub use relay::{PodSocket, RelayFailure, RelayReport, RelayRules, SocketUse, Wording};

@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use portway_proto::Port;
 use portway_proto::handshake::{Key, Offer, Peer, kubelet_path, pod_path};
 
+use super::upgrade::{Failure, upgrade};
 use crate::runtime::until;
-use crate::upgrade::{Failure, upgrade};
 use crate::{Addr, Connector, DialError, Endpoint, Net, ResolveError, Runtime, Upgraded};
 
 /// A [`Connector`] over plain HTTP to one pod: for `kubectl proxy`, test servers and gateways that

@@ -1,11 +1,18 @@
+mod pod;
+mod report;
+mod rules;
+
+pub use pod::{PodSocket, SocketUse, Wording};
+pub use report::{RelayFailure, RelayReport};
+pub use rules::RelayRules;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use portway_proto::{Capabilities, ReadError, Session, StreamError, StreamId, WriteError};
+use portway_proto::{ReadError, Session, StreamError, StreamId, WriteError};
 
 use crate::Socket;
 use crate::connection::Moved;
@@ -36,94 +43,6 @@ pub(crate) struct Relay<S> {
     report: RelayReport,
 }
 
-/// What the end of one direction does to the socket and to the other direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RelayRules {
-    /// The peer's clean end becomes a FIN on the socket at once.
-    pub pass_fin: bool,
-    /// How long the other direction goes on after the first is over; `None` for as long as it likes.
-    /// At a pod on v4 it is one second at most: the client cannot be told of a pod's end but by the
-    /// end of the session.
-    pub grace: Option<Duration>,
-    /// Most bytes of one read from the socket.
-    pub read_size: usize,
-}
-
-impl RelayRules {
-    /// Most bytes of one read, unless a caller says otherwise: 256 KiB.
-    pub const READ_SIZE: usize = 256 * 1024;
-
-    /// Both directions live for as long as they like, and a FIN is a FIN: right for a program, and
-    /// for a pod whose runtime is better than today's.
-    pub const FAITHFUL: Self = Self { pass_fin: true, grace: None, read_size: Self::READ_SIZE };
-
-    /// What containerd and CRI-O do at the pod (protocol.md B.8): a client's end never becomes a
-    /// FIN, and one second after either direction is over everything is.
-    pub const RUNTIME: Self =
-        Self { pass_fin: false, grace: Some(Self::GRACE), read_size: Self::READ_SIZE };
-
-    /// The grace of today's runtimes.
-    const GRACE: Duration = Duration::from_secs(1);
-
-    /// The same at a pod whose end the client cannot be told: on v4 only the end of the session says
-    /// it, so that a client which waits for it would wait for ever.
-    pub(crate) fn at_pod(self, capabilities: Capabilities) -> Self {
-        let bound = (!capabilities.remote_eof).then_some(Self::GRACE);
-        let grace = [self.grace, bound].into_iter().flatten().min();
-        Self { grace, ..self }
-    }
-}
-
-/// A connection into a pod, for the server's side of a stream.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct PodSocket<S> {
-    /// The connection.
-    pub socket: S,
-    /// How the client is told if it breaks.
-    pub wording: Wording,
-}
-
-impl<S> PodSocket<S> {
-    /// Bundles the parts.
-    pub const fn new(socket: S, wording: Wording) -> Self {
-        Self { socket, wording }
-    }
-}
-
-/// Puts the failure of a pod's socket into the words that its client reads.
-pub struct Wording(Box<Words>);
-
-type Words = dyn Fn(SocketUse, &io::Error) -> String + Send;
-
-/// What a socket was used for when it broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)] // There is no third.
-pub enum SocketUse {
-    /// Reading from it.
-    Read,
-    /// Writing to it, or ending our direction.
-    Write,
-}
-
-impl Wording {
-    /// What `words` says.
-    pub fn new(words: impl Fn(SocketUse, &io::Error) -> String + Send + 'static) -> Self {
-        Self(Box::new(words))
-    }
-
-    fn say(&self, during: SocketUse, error: &io::Error) -> String {
-        (self.0)(during, error)
-    }
-}
-
-impl fmt::Debug for Wording {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wording").finish_non_exhaustive()
-    }
-}
-
 /// Socket to session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inward {
@@ -141,36 +60,6 @@ enum Outward {
     /// Everything is written; the FIN is next.
     Finishing,
     Over,
-}
-
-/// How one forwarded connection went.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct RelayReport {
-    /// Bytes from the socket, towards the peer.
-    pub bytes_up: u64,
-    /// Bytes to the socket, from the peer.
-    pub bytes_down: u64,
-    /// What went wrong, if anything did.
-    pub failure: Option<RelayFailure>,
-}
-
-/// What went wrong with one forwarded connection.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum RelayFailure {
-    /// The stream failed, or the session under it.
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-    /// The socket broke: its program reset or closed the connection before it had everything.
-    #[error("the local connection was lost: {0}")]
-    Socket(io::ErrorKind),
-    /// Server: the pod could not be reached; the client was told so in these words.
-    #[error("{0}")]
-    Refused(String),
-    /// We were told to stop.
-    #[error("the connection was aborted by a shutdown")]
-    Aborted,
 }
 
 impl<S: Socket> Relay<S> {

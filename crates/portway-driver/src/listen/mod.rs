@@ -1,3 +1,13 @@
+mod bind;
+mod door;
+mod events;
+mod mapping;
+
+pub use bind::ListenError;
+pub use door::ListenStats;
+pub use events::{Events, ListenEvent};
+pub use mapping::{Bound, Mapping};
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -7,13 +17,10 @@ use std::time::Duration;
 
 use portway_proto::{CloseReason, Port, WireForm};
 
-use crate::bind::bind;
+use self::bind::bind;
+use self::door::{Door, Shared};
 use crate::dial::{Dialled, dial};
-use crate::door::{Door, Shared};
-use crate::{
-    Bound, Bridge, ConnectError, Connector, Endpoint, Events, ListenError, ListenStats, Mapping,
-    Net, Options, Runtime,
-};
+use crate::{Bridge, ConnectError, Connector, Endpoint, Net, Options, Runtime};
 
 /// Local ports that lead into a pod. Every program that connects gets a session of its own, so that
 /// none can slow another down, and none ends but by its own errors.

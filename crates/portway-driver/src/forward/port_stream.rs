@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use portway_proto::{Port, ReadError, StreamError, StreamId, WriteError};
 
-use crate::shared::Shared;
+use super::shared::Shared;
 
 /// The bytes of one connection into the pod: `AsyncRead + AsyncWrite` of futures-io and of tokio.
 ///

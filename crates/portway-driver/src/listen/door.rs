@@ -7,8 +7,8 @@ use async_lock::{Semaphore, SemaphoreGuardArc};
 use event_listener::Event;
 use tracing::Instrument;
 
+use super::events::EventSink;
 use crate::dial::{Dialled, dial};
-use crate::events::EventSink;
 use crate::signal::Signal;
 use crate::{
     Bound, Bridge, BridgeReport, ConnectError, Connector, ListenEvent, Listener, Meter, Options,

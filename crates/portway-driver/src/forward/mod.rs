@@ -1,12 +1,17 @@
+mod port_stream;
+mod shared;
+
+pub use port_stream::PortStream;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portway_proto::{CloseReason, Port, Stats, WireForm};
 
+use self::shared::{Mover, Shared};
 use crate::dial::{Dialled, dial};
-use crate::shared::{Mover, Shared};
-use crate::{ConnectError, Connector, Endpoint, Options, PortStream, Runtime};
+use crate::{ConnectError, Connector, Endpoint, Options, Runtime};
 
 /// One session with a [`PortStream`] for each port, in process: no local port is opened.
 ///
