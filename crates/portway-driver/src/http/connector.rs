@@ -44,8 +44,7 @@ impl<N: Net + Runtime> HttpConnector<N> {
         namespace: impl Into<String>,
         pod: impl Into<String>,
     ) -> Result<Self, InvalidServer> {
-        let invalid =
-            |problem| InvalidServer { given: server.chars().take(200).collect(), problem };
+        let invalid = |problem| InvalidServer { given: without_password(server), problem };
         let url: Uri = server.parse().map_err(|_| invalid("it is not a URL"))?;
         match url.scheme_str() {
             Some("http") => {}
@@ -172,6 +171,18 @@ impl<N> fmt::Debug for HttpConnector<N> {
     }
 }
 
+/// The address as given, bounded, and without what stands before an `@`: it is not for a log.
+fn without_password(server: &str) -> String {
+    let (scheme, rest) = server.split_once("://").unwrap_or(("", server));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let shown = match authority.rsplit_once('@') {
+        Some((_, host)) if scheme.is_empty() => format!("{host}{path}"),
+        Some((_, host)) => format!("{scheme}://{host}{path}"),
+        None => server.to_owned(),
+    };
+    shown.chars().take(200).collect()
+}
+
 /// A server address that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot use the server {given:?}: {problem}; give one like http://127.0.0.1:8001")]
@@ -179,4 +190,16 @@ impl<N> fmt::Debug for HttpConnector<N> {
 pub struct InvalidServer {
     given: String,
     problem: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_address_is_not_shown() {
+        assert_eq!(without_password("https://me:secret@host:6443/x"), "https://host:6443/x");
+        assert_eq!(without_password("http://host/a@b"), "http://host/a@b");
+        assert_eq!(without_password("me:secret@host"), "host");
+    }
 }

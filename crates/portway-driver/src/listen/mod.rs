@@ -25,7 +25,9 @@ use crate::{Bridge, ConnectError, Connector, Endpoint, Net, Options, Runtime};
 /// Local ports that lead into a pod. Every program that connects gets a session of its own, so that
 /// none can slow another down, and none ends but by its own errors.
 ///
-/// Dropping it ends everything at once; [`shutdown`](Self::shutdown) lets connections finish.
+/// It is ready when it exists: its ports are open, and programs that connect are served.
+/// [`probe`](Self::probe) says whether the way into the pod is open too. Dropping it ends everything
+/// at once; [`shutdown`](Self::shutdown) lets connections finish.
 pub struct Listening {
     shared: Arc<Shared>,
     bound: Vec<Bound>,
