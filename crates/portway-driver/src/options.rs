@@ -19,11 +19,18 @@ impl Options {
     pub fn new() -> Self {
         Self {
             forms: vec![WireForm::V4],
-            session: Arc::new(Config::client()),
+            session: Arc::new(Self::session()),
             max_sessions: 16_384,
             max_message: 1024 * 1024,
             read_size: RelayRules::READ_SIZE,
         }
+    }
+
+    /// One read fits a session's buffers, both ways: a smaller one would cut what is moved at once.
+    const fn session() -> Config {
+        Config::client()
+            .with_recv_buffer(RelayRules::READ_SIZE)
+            .with_send_buffer(RelayRules::READ_SIZE)
     }
 
     /// The wire forms offered, the preferred one first. Default: v4.
@@ -33,7 +40,8 @@ impl Options {
         self
     }
 
-    /// Limits, policies and waits of each session.
+    /// Limits, policies and waits of each session. Default: those of [`Config::client`], with buffers
+    /// of 512 KiB each way.
     #[must_use]
     pub fn with_session(mut self, config: Config) -> Self {
         self.session = Arc::new(config);
@@ -56,7 +64,7 @@ impl Options {
     }
 
     /// Most bytes of one read from a socket. What is read at once is also what a connection holds
-    /// while it moves data; an idle one holds nothing. Default 256 KiB.
+    /// while it moves data; an idle one holds nothing. Default 512 KiB.
     #[must_use]
     pub fn with_read_size(mut self, bytes: usize) -> Self {
         self.read_size = bytes;

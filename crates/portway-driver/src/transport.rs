@@ -86,7 +86,7 @@ enum Outbox {
 
 impl<S: Socket> WsTransport<S> {
     /// Bytes that are gathered for one write.
-    pub const WRITE_BATCH: usize = 256 * 1024;
+    pub const WRITE_BATCH: usize = 512 * 1024;
 
     /// `leftover` was read behind the upgrade; messages may be of at most `max_message` bytes, and
     /// a read takes at most `read_size`.
@@ -148,7 +148,7 @@ impl<S: Socket> Transport for WsTransport<S> {
         match &mut self.outbox {
             Outbox::Masked { bytes, keys, .. } => {
                 // A large message is seldom alone: growing step by step would copy what is there.
-                let batch = transmit.len() >= Self::WRITE_BATCH / 16;
+                let batch = transmit.len() >= 16 * 1024;
                 let room = if batch { Self::WRITE_BATCH } else { 0 };
                 if bytes.is_empty() {
                     bytes.reserve(room + transmit.len() + ws::MAX_OVERHEAD);

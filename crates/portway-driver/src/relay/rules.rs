@@ -17,8 +17,10 @@ pub struct RelayRules {
 }
 
 impl RelayRules {
-    /// Most bytes of one read, unless a caller says otherwise: 256 KiB.
-    pub const READ_SIZE: usize = 256 * 1024;
+    /// Most bytes of one read, unless a caller says otherwise: 512 KiB. What is moved at once decides
+    /// how often a peer on another core is woken, and that costs more than the bytes
+    /// (docs/PERFORMANCE.md).
+    pub const READ_SIZE: usize = 512 * 1024;
 
     /// Both directions live for as long as they like, and a FIN is a FIN: right for a program, and
     /// for a pod whose runtime is better than today's.
