@@ -144,3 +144,28 @@ impl<R, P: Pods> fmt::Debug for Admission<R, P> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portway_smol::Smol;
+
+    use super::*;
+    use crate::{LocalPod, LocalPods};
+
+    /// v4 asks for its ports in the request; of the forms in which a stream names its port only this
+    /// can know.
+    #[test]
+    fn a_port_that_was_not_granted_is_not_dialled() {
+        let server = Server::new(Smol::global(), LocalPods::new(Smol::global()));
+        let dialler = Dialler {
+            server,
+            target: Target::new("default", "web-0"),
+            granted: Port::new(80).map(|port| vec![port]),
+            pod: Arc::new(LocalPod::closed()),
+        };
+        let dial = |port| smol::block_on(dialler.dial(Port::new(port).unwrap())).unwrap_err();
+        let denied = "error forwarding port 81 to pod web-0, uid : the port is not allowed";
+        assert_eq!(dial(81), denied);
+        assert!(dial(80).ends_with("connect: connection refused"));
+    }
+}
