@@ -106,10 +106,10 @@ impl End {
     /// An end and its peer, past the announcement of the port.
     fn pair(side: Side, form: WireForm, now: Instant) -> (Self, Self) {
         let port = Port::new(80).expect("not zero");
-        let mut server = Session::server(Arc::new(Config::server()), form, &[port], now)
-            .expect("one port fits");
-        let mut client = Session::client(Arc::new(Config::client()), form, &[port], now)
-            .expect("one port fits");
+        let mut server =
+            Session::server(Arc::new(Config::server()), form, &[port], now).expect("one port fits");
+        let mut client =
+            Session::client(Arc::new(Config::client()), form, &[port], now).expect("one port fits");
         let at_client = client.open(port, now).expect("asked for");
         let at_server = server.accept().expect("a v4 server has its streams from the start");
         let mut client = Self::new(Side::Client, client, at_client);

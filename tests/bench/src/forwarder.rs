@@ -41,7 +41,8 @@ impl Forwarder {
 
     /// A name, or for the ones that are not relays `NAME@KIB` with another read size.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        let (kind, kib) = name.split_once('@').map_or((name, None), |(name, kib)| (name, Some(kib)));
+        let (kind, kib) =
+            name.split_once('@').map_or((name, None), |(name, kib)| (name, Some(kib)));
         let kind = match kind {
             "tokio" => Kind::Tokio,
             "tokio-current" => Kind::TokioCurrent,

@@ -171,4 +171,3 @@ fn open(addr: SocketAddr) -> TcpStream {
     stream.set_write_timeout(Some(PATIENCE)).expect("set an option");
     stream
 }
-
