@@ -3,7 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use event_listener::EventListener;
 use portway_proto::{CloseReason, Event, Port, Session, StreamId};
@@ -29,6 +29,9 @@ pub struct Bridge<R: Runtime, T, S> {
     stop: Option<EventListener>,
     meter: Option<Arc<dyn Meter>>,
     deadline: Deadline<R>,
+    last_moved: Instant,
+    /// When to see whether memory that is kept for more is to be given back.
+    look_at: Option<Instant>,
     closed: Option<CloseReason>,
     ended: Vec<RelayReport>,
 }
@@ -64,6 +67,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
 
     /// A session over a transport, and no sockets yet.
     pub fn new(runtime: R, session: Session, transport: T, rules: RelayRules) -> Self {
+        let last_moved = runtime.now();
         Self {
             runtime,
             session,
@@ -74,6 +78,8 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             stop: None,
             meter: None,
             deadline: Deadline::new(),
+            last_moved,
+            look_at: None,
             closed: None,
             ended: Vec::new(),
         }
@@ -117,7 +123,33 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
                 moved = Moved::Something;
             }
         }
+        if moved == Moved::Something {
+            self.last_moved = now;
+        } else {
+            self.poll_memory(now);
+        }
         moved
+    }
+
+    /// How long nothing moves before memory is given back. In the pauses of a transfer it is kept:
+    /// taken anew for every wake-up it goes back and forth between the allocator and the system. Kept
+    /// for long, it would add up over many connections that each had a burst.
+    const KEEP: Duration = Duration::from_millis(5);
+
+    /// Gives memory back after a while without use. Looks at most once in that while, since a timer
+    /// that moves with every byte would cost more than it saves.
+    fn poll_memory(&mut self, now: Instant) {
+        let relays = self.relays.iter().any(Relay::keeps_memory);
+        if !relays && !self.connection.keeps_memory() {
+            self.look_at = None;
+        } else if self.look_at.is_none_or(|at| at <= now) {
+            let due = self.last_moved + Self::KEEP;
+            self.look_at = (now < due).then_some(due);
+            if self.look_at.is_none() {
+                self.relays.iter_mut().for_each(Relay::release_memory);
+                self.connection.release_memory();
+            }
+        }
     }
 
     fn poll_relays(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
@@ -220,8 +252,8 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
                 continue;
             }
             let relays = this.relays.iter().filter_map(Relay::deadline);
-            let at =
-                relays.chain(this.session.poll_timeout()).chain(this.connection.deadline()).min();
+            let others = [this.session.poll_timeout(), this.connection.deadline(), this.look_at];
+            let at = relays.chain(others.into_iter().flatten()).min();
             if this.deadline.poll(&this.runtime, at, cx).is_pending() {
                 return Poll::Pending;
             }

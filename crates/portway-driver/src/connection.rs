@@ -163,6 +163,16 @@ impl<T: Transport> Connection<T> {
         moved
     }
 
+    /// Memory that an idle connection should not keep.
+    pub(crate) fn keeps_memory(&self) -> bool {
+        self.transport.keeps_memory()
+    }
+
+    /// Gives that memory back.
+    pub(crate) fn release_memory(&mut self) {
+        self.transport.release_memory();
+    }
+
     /// Drops the transport with no goodbye.
     pub(crate) fn abort(&mut self, session: &mut Session, now: Instant) {
         session.abort(now);

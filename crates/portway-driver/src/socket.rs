@@ -122,12 +122,13 @@ pub(crate) struct ReadMemory {
     pub(crate) bytes: BytesMut,
     spare: BytesMut,
     size: ReadSize,
+    kept: bool,
 }
 
 impl ReadMemory {
     /// Reads take at most `max`; `bytes` were read by somebody else.
     pub(crate) fn new(bytes: BytesMut, max: usize) -> Self {
-        Self { bytes, spare: BytesMut::new(), size: ReadSize::new(max) }
+        Self { bytes, spare: BytesMut::new(), size: ReadSize::new(max), kept: false }
     }
 
     /// For a read of no more than `room`.
@@ -141,8 +142,20 @@ impl ReadMemory {
         self.size.note(read);
     }
 
-    /// Nothing comes at the moment: an idle connection holds no memory.
+    /// Nothing comes at the moment. Little is given back at once; much may be wanted again in a
+    /// moment, so it is kept until [`release`](Self::release).
+    pub(crate) fn pause(&mut self) {
+        if self.size.get() == ReadSize::MIN { self.release() } else { self.kept = true }
+    }
+
+    /// More is kept than an idle connection should.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// An idle connection holds no memory.
     pub(crate) fn release(&mut self) {
+        self.kept = false;
         self.spare = BytesMut::new();
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();

@@ -39,6 +39,14 @@ pub trait Transport: Send + Unpin + 'static {
 
     /// Makes the drop that follows abrupt.
     fn abort(&mut self);
+
+    /// Memory is kept for what may come next, which an idle connection should not keep.
+    fn keeps_memory(&self) -> bool {
+        false
+    }
+
+    /// Gives that memory back.
+    fn release_memory(&mut self) {}
 }
 
 /// Why nothing more can be received.
@@ -77,6 +85,8 @@ enum Outbox {
         bytes: BytesMut,
         keys: Box<MaskKeys>,
         writing: bool,
+        /// Memory for a whole batch is there.
+        large: bool,
     },
     Plain {
         frames: VecDeque<ws::Frame>,
@@ -102,6 +112,7 @@ impl<S: Socket> WsTransport<S> {
                 bytes: BytesMut::new(),
                 keys: Box::new(MaskKeys::new()),
                 writing: false,
+                large: false,
             },
             Side::Server => Outbox::Plain { frames: VecDeque::new(), held: 0 },
         };
@@ -130,7 +141,7 @@ impl<S: Socket> Transport for WsTransport<S> {
                 Poll::Ready(Ok(read)) => self.inbox.note(read),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Pending => {
-                    self.inbox.release();
+                    self.inbox.pause();
                     return Poll::Pending;
                 }
             }
@@ -146,10 +157,11 @@ impl<S: Socket> Transport for WsTransport<S> {
 
     fn send(&mut self, transmit: Transmit) {
         match &mut self.outbox {
-            Outbox::Masked { bytes, keys, .. } => {
+            Outbox::Masked { bytes, keys, large, .. } => {
                 // A large message is seldom alone: growing step by step would copy what is there.
                 let batch = transmit.len() >= 16 * 1024;
                 let room = if batch { Self::WRITE_BATCH } else { 0 };
+                *large |= batch;
                 if bytes.is_empty() {
                     bytes.reserve(room + transmit.len() + ws::MAX_OVERHEAD);
                 }
@@ -165,19 +177,18 @@ impl<S: Socket> Transport for WsTransport<S> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.outbox {
-            Outbox::Masked { bytes, writing, .. } => {
+            Outbox::Masked { bytes, writing, large, .. } => {
                 while !bytes.is_empty() {
                     *writing = true;
                     let slice = [IoSlice::new(bytes)];
                     let written = ready!(self.socket.poll_write_vectored(cx, &slice))?;
                     bytes.advance(nonzero(written)?);
                 }
-                if std::mem::take(writing) {
-                    // The memory is used again by what follows at once: to give it back and take
-                    // it anew for every batch makes the allocator return it to the system.
+                // A batch's memory is used again: to give it back and take it anew every time makes
+                // the allocator return it to the system.
+                if std::mem::take(writing) && *large {
                     bytes.clear();
-                } else {
-                    // Nothing followed: an idle connection holds no buffer.
+                } else if !*large {
                     *bytes = BytesMut::new();
                 }
             }
@@ -202,6 +213,21 @@ impl<S: Socket> Transport for WsTransport<S> {
 
     fn abort(&mut self) {
         self.socket.abort();
+    }
+
+    fn keeps_memory(&self) -> bool {
+        let batch = matches!(&self.outbox, Outbox::Masked { large, .. } if *large);
+        batch || self.inbox.is_kept()
+    }
+
+    fn release_memory(&mut self) {
+        self.inbox.release();
+        if let Outbox::Masked { bytes, large, .. } = &mut self.outbox
+            && bytes.is_empty()
+        {
+            *large = false;
+            *bytes = BytesMut::new();
+        }
     }
 }
 

@@ -62,11 +62,11 @@ impl Plan {
         pin(0);
         let mut report = Report::default();
         let raw = Site::raw();
-        self.bulk(&raw, &mut report);
+        self.bulk(&raw, self.bytes, &mut report);
         self.syscalls(&raw, &mut report);
         if self.kubernetes {
             match Site::kubernetes() {
-                Some(site) => self.bulk(&site, &mut report),
+                Some(site) => self.bulk(&site, self.bytes / 4, &mut report),
                 None => println!("skipped: Kubernetes' own server (there is no Go)"),
             }
         }
@@ -79,20 +79,20 @@ impl Plan {
     }
 
     /// Every forwarder in turn, and all of that again: what else the machine does hits all alike.
-    fn bulk(&self, site: &Site, report: &mut Report) {
+    fn bulk(&self, site: &Site, bytes: usize, report: &mut Report) {
         let mut processes: Vec<Process> = self.forwarders.iter().map(|f| site.start(f)).collect();
         for process in &mut processes {
             for way in Way::BOTH {
-                bulk(process, way, self.bytes / 8);
+                bulk(process, way, bytes / 8);
             }
         }
         #[allow(clippy::cast_precision_loss, reason = "a few hundred")]
-        let mib = (self.bytes / MIB) as f64;
+        let mib = (bytes / MIB) as f64;
         for round in 0..self.rounds {
             eprintln!("bulk, {}, round {} of {}", site.name(), round + 1, self.rounds);
             for way in Way::BOTH {
                 for (column, process) in processes.iter_mut().enumerate() {
-                    let Bulk { took, used } = bulk(process, way, self.bytes);
+                    let Bulk { took, used } = bulk(process, way, bytes);
                     let title = |what: &str| format!("{what} {way:?}, {}", site.name());
                     let rate = mib / took.as_secs_f64();
                     report.note(&title("MiB/s"), 0, column, rate);

@@ -212,6 +212,7 @@ impl<R: Runtime, T: Transport> Future for Mover<R, T> {
                 && this.deadline.poll(&this.runtime, timeout, cx).is_pending()
             {
                 inner.task = Some(cx.waker().clone());
+                this.connection.release_memory();
                 break;
             }
         }

@@ -121,6 +121,16 @@ impl<S: Socket> Relay<S> {
         [self.give_up, self.look_at].into_iter().flatten().min()
     }
 
+    /// Memory that an idle connection should not keep.
+    pub(crate) const fn keeps_memory(&self) -> bool {
+        self.memory.is_kept()
+    }
+
+    /// Gives that memory back.
+    pub(crate) fn release_memory(&mut self) {
+        self.memory.release();
+    }
+
     /// Moves what can be moved.
     pub(crate) fn poll(
         &mut self,
@@ -320,7 +330,7 @@ impl<S: Socket> Relay<S> {
                     return Moved::Something;
                 }
                 Poll::Pending => {
-                    self.memory.release();
+                    self.memory.pause();
                     break;
                 }
             }
