@@ -96,7 +96,7 @@ impl SendHalf<'_> {
     }
 
     /// Server: the error text, after the data written so far; then the stream ends. The text is cut
-    /// at [`Config::error_text`] bytes.
+    /// at [`Config::error_text`](crate::Config::error_text) bytes.
     ///
     /// # Errors
     /// We are the client, or the stream was finished or is over.
