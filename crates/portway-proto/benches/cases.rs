@@ -58,7 +58,10 @@ fn receive(side: Side, form: WireForm, size: usize, now: Instant) -> Box<dyn FnM
     them.transmit(now);
     let wire = them.outbox.split().freeze();
     Box::new(move || {
-        us.inbox.extend_from_slice(&wire);
+        // In blocks, as a long copy between some alignments is ten times slower than others.
+        for block in wire.chunks(1024) {
+            us.inbox.extend_from_slice(block);
+        }
         assert_eq!(us.receive(now), batch(size) * size);
     })
 }
