@@ -134,7 +134,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     /// How long nothing moves before memory is given back. In the pauses of a transfer it is kept:
     /// taken anew for every wake-up it goes back and forth between the allocator and the system. Kept
     /// for long, it would add up over many connections that each had a burst.
-    const KEEP: Duration = Duration::from_millis(2);
+    const KEEP: Duration = Duration::from_millis(5);
 
     /// Gives memory back after a while without use. Looks at most once in that while, since a timer
     /// that moves with every byte would cost more than it saves.

@@ -63,8 +63,8 @@ impl Options {
         self
     }
 
-    /// Most bytes of one read from a socket. What is read at once is also what a connection holds
-    /// while it moves data; an idle one holds nothing. Default 512 KiB.
+    /// Most bytes of one read from a socket. A connection holds up to twice that for each of its two
+    /// sockets while it moves data; an idle one holds nothing. Default 512 KiB.
     #[must_use]
     pub fn with_read_size(mut self, bytes: usize) -> Self {
         self.read_size = bytes;

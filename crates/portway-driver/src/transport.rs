@@ -64,8 +64,8 @@ pub enum TransportError {
 /// WebSocket messages over a byte stream: the default transport.
 ///
 /// Long and fragmented messages are passed on in pieces as they arrive. Memory: at most
-/// `read_size` for reading, and at most [`Self::WRITE_BATCH`] plus one message for writing; none
-/// while nothing moves.
+/// twice `read_size` for reading, and at most [`Self::WRITE_BATCH`] plus one message for writing;
+/// none once its owner has called [`release_memory`](Transport::release_memory) in a pause.
 #[derive(Debug)]
 pub struct WsTransport<S> {
     socket: S,
