@@ -43,11 +43,29 @@ impl Conn {
     ///
     /// When nothing accepts there in time.
     pub fn open(addr: SocketAddr, port: u16, patience: Duration) -> Result<Self, String> {
-        let stream = TcpStream::connect_timeout(&addr, patience)
-            .map_err(|e| format!("port {port}: expected {addr} to accept, saw: {e}"))?;
+        let conn = Self::open_or_reset(addr, port, patience)?;
+        conn.ok_or_else(|| format!("port {port}: expected {addr} to accept, saw a reset"))
+    }
+
+    /// The same, where `None` is a connection that was accepted and reset before we came to look: the
+    /// system tells that as a failure to connect.
+    ///
+    /// # Errors
+    ///
+    /// When nothing accepts there in time.
+    pub fn open_or_reset(
+        addr: SocketAddr,
+        port: u16,
+        patience: Duration,
+    ) -> Result<Option<Self>, String> {
+        let stream = match TcpStream::connect_timeout(&addr, patience) {
+            Ok(stream) => stream,
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => return Ok(None),
+            Err(e) => return Err(format!("port {port}: expected {addr} to accept, saw: {e}")),
+        };
         // What is measured is the forwarder's delay and not ours.
         stream.set_nodelay(true).map_err(|e| format!("port {port}: set TCP_NODELAY: {e}"))?;
-        Ok(Self { stream, port, patience })
+        Ok(Some(Self { stream, port, patience }))
     }
 
     /// A second handle, to read and write at the same time.

@@ -69,6 +69,15 @@ impl Target {
         Conn::open(self.addr(port), port, self.patience)
     }
 
+    /// The same, where `None` is a connection that was accepted and reset before we came to look.
+    ///
+    /// # Errors
+    ///
+    /// When nothing accepts there in time.
+    pub fn open_or_reset(&self, port: u16) -> Result<Option<Conn>, String> {
+        Conn::open_or_reset(self.addr(port), port, self.patience)
+    }
+
     pub(crate) fn prompt_within(&self) -> Duration {
         self.promptness
     }
