@@ -186,9 +186,8 @@ impl<S: Socket> Transport for WsTransport<S> {
                 }
                 // A batch's memory is used again: to give it back and take it anew every time makes
                 // the allocator return it to the system.
-                if std::mem::take(writing) && *large {
-                    bytes.clear();
-                } else if !*large {
+                *writing = false;
+                if !*large {
                     *bytes = BytesMut::new();
                 }
             }

@@ -27,8 +27,8 @@ pub(crate) struct V4 {
 #[derive(Debug)]
 struct Pair {
     port: Port,
-    /// Gone once the application released it.
-    stream: Option<StreamId>,
+    /// Stale once the application released it.
+    stream: StreamId,
     prefixed: [bool; 2],
 }
 
@@ -81,7 +81,7 @@ impl V4 {
         let prefixed = [core.side == Side::Server; 2];
         let pairs = ports.iter().map(|port| {
             let stream = core.insert(Stream::new(*port, &core.config, ports.len()));
-            Pair { port: *port, stream: Some(stream), prefixed }
+            Pair { port: *port, stream, prefixed }
         });
         let pairs = pairs.collect();
         Ok(Self { codec: Codec::new(form), pairs, message: None, announced: 0 })
@@ -91,8 +91,8 @@ impl V4 {
     pub(crate) fn open(&self, core: &Core, port: Port) -> Result<StreamId, OpenError> {
         let pair = self.pairs.iter().find(|pair| pair.port == port);
         let id = pair.ok_or(OpenError::NotRequested(port))?.stream;
-        id.filter(|id| core.store.get(*id).is_some_and(|stream| !stream.claimed))
-            .ok_or(OpenError::AlreadyOpen(port))
+        let free = core.store.get(id).is_some_and(|stream| !stream.claimed);
+        if free { Ok(id) } else { Err(OpenError::AlreadyOpen(port)) }
     }
 
     pub(crate) fn handle_data(
@@ -158,7 +158,7 @@ impl V4 {
         id: StreamId,
         now: Instant,
     ) -> Option<Transmit> {
-        let pair = self.pairs.iter().position(|pair| pair.stream == Some(id))?;
+        let pair = self.pairs.iter().position(|pair| pair.stream == id)?;
         let max = core.config.max_payload();
         let stream = core.store.get_mut(id)?;
         if let Some(bytes) = stream.send_buf.pop(max) {
@@ -174,7 +174,7 @@ impl V4 {
     /// The session is over once none of its streams has anything to say: v4 knows no other way to
     /// end one, and cannot add any.
     pub(crate) fn is_over(&self, core: &Core) -> bool {
-        self.pairs.iter().filter_map(|pair| core.store.get(pair.stream?)).all(|stream| {
+        self.pairs.iter().filter_map(|pair| core.store.get(pair.stream)).all(|stream| {
             match core.side {
                 // An error text that settles may be followed by data that it overtook.
                 Side::Client => stream.send.is_over() && stream.error_text.is_empty(),
@@ -223,7 +223,7 @@ impl V4 {
                 self.deliver(core, Target::Payload { pair, lane }, payload, end, now)
             }
             Target::Payload { pair, lane } => {
-                let id = self.pairs.get(pair).and_then(|pair| pair.stream);
+                let id = self.pairs.get(pair).map(|pair| pair.stream);
                 match (id, lane, core.side) {
                     (Some(id), Lane::Data, _) => core.receive(id, payload, now),
                     (Some(id), Lane::Error, Side::Client) => {
@@ -252,10 +252,8 @@ impl V4 {
         if let Some(prefixed) = pair.prefixed.get_mut(lane as usize) {
             *prefixed = true;
         }
-        if pair.prefixed == [true; 2]
-            && let Some(id) = pair.stream
-        {
-            core.opened(id);
+        if pair.prefixed == [true; 2] {
+            core.opened(pair.stream);
         }
         if self.pairs.iter().all(|pair| pair.prefixed == [true; 2]) {
             core.ready();
