@@ -168,6 +168,7 @@ mod recv_buf;
 mod sched;
 mod session;
 mod side;
+pub mod spdy;
 mod stats;
 mod store;
 mod stream;
