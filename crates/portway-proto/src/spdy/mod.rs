@@ -45,6 +45,7 @@
 //! # Ok::<(), portway_proto::spdy::SpdyViolation>(())
 //! ```
 
+mod check;
 mod decode;
 mod dictionary;
 mod encode;
@@ -52,6 +53,8 @@ mod frame;
 mod headers;
 mod inflate;
 mod limits;
+mod mux;
+mod pair;
 pub mod status;
 mod violation;
 
@@ -60,4 +63,5 @@ pub use encode::{data_head, put_go_away, put_ping, put_rst_stream, put_syn_reply
 pub use frame::{Frame, MAX_PAYLOAD};
 pub use headers::{HeaderDecoder, HeaderEncoder, Headers};
 pub use limits::Limits;
+pub(crate) use mux::Spdy;
 pub use violation::SpdyViolation;
