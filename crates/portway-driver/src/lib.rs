@@ -17,7 +17,7 @@
 //! | [`Net`], [`Listener`] | connect, bind, accept | the same |
 //! | [`Socket`] | read, vectored write, end of our direction, abort | the same; TLS; anything upgraded |
 //! | [`Connector`] | which pod, and an upgraded connection to it | [`HttpConnector`]; kube; tests |
-//! | [`Transport`] | a pipe of messages below a session | [`WsTransport`] |
+//! | [`Transport`] | a pipe of messages below a session | [`WireTransport`]: [`WsTransport`], [`RawTransport`] |
 //!
 //! # Tracing
 //!
@@ -58,5 +58,5 @@ pub use portway_proto::{Config, Port, WireForm};
 pub use relay::{PodSocket, RelayFailure, RelayReport, RelayRules, SocketUse, Wording};
 pub use runtime::{Elapsed, Runtime, Sleep, after, until};
 pub use socket::{ReadBuf, Socket};
-pub use transport::{Transport, TransportError, WsTransport};
+pub use transport::{RawTransport, Transport, TransportError, WireTransport, WsTransport};
 pub use verbs::PortForward;
