@@ -4,12 +4,14 @@ use std::time::Duration;
 use portway_proto::handshake::Offer;
 use portway_proto::{Port, Session, Side, WireForm};
 
-use crate::{ConnectError, Connector, DialError, Endpoint, Options, Runtime, WsTransport};
+use crate::{
+    ConnectError, Connector, DialError, Endpoint, Options, Runtime, Upgraded, WireTransport,
+};
 
 /// A session that stands, and what is below it.
 pub(crate) struct Dialled<S> {
     pub(crate) session: Session,
-    pub(crate) transport: WsTransport<S>,
+    pub(crate) transport: WireTransport<S>,
     pub(crate) endpoint: Endpoint,
     pub(crate) form: WireForm,
     pub(crate) took: Duration,
@@ -31,7 +33,8 @@ pub(crate) async fn dial<R: Runtime, C: Connector>(
     let session = Session::client(Arc::clone(&options.session), form, &endpoint.ports, now)
         .map_err(|_| DialError::UnsupportedForm(form))?;
     let (max_message, read_size) = (options.max_message, options.read_size);
+    let Upgraded { io, leftover, .. } = upgraded;
     let transport =
-        WsTransport::new(Side::Client, upgraded.io, upgraded.leftover, max_message, read_size);
+        WireTransport::for_form(form, Side::Client, io, leftover, max_message, read_size);
     Ok(Dialled { session, transport, endpoint, form, took: now.duration_since(started) })
 }

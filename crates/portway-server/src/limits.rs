@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a client can make the server hold, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +71,6 @@ impl Limits {
         self.max_message = bytes;
         self
     }
-}
-
-/// The end of a wait. One that goes beyond what an `Instant` can name is as good as for ever.
-pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
-    const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    now.checked_add(wait).unwrap_or_else(|| now + FOR_EVER)
 }
 
 impl Default for Limits {

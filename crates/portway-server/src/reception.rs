@@ -16,9 +16,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use portway_driver::{HyperIo, Runtime, Sleep, Socket};
+use portway_driver::{HyperIo, Runtime, Sleep, Socket, after};
 
-use crate::limits::after;
 use crate::{Admission, ClientAddr, Pods, Server};
 
 /// Speaks HTTP until a session is agreed on: then with whom, the connection, and what was read of

@@ -10,10 +10,9 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use portway_driver::proto::handshake::{Accepted, Acceptor, Peer, PortsParameter, Rejection};
 use portway_driver::proto::{Config, ConfigError, Session};
-use portway_driver::{Listener, Net, Port, RelayRules, Runtime, Socket, WireForm, until};
+use portway_driver::{Listener, Net, Port, RelayRules, Runtime, Socket, WireForm, after, until};
 
 use crate::authorize::DynAuthorize;
-use crate::limits::after;
 use crate::{
     Access, Admission, Authorize, ClientAddr, Limits, Origins, Pods, ServerEvent, Serving, Target,
     Verdict, answer, reception,
