@@ -232,11 +232,8 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         let pod = self.pods.find(target).await;
         let pod = pod.map_err(|why| answer::no_pod(peer, target, &why))?;
         let slot = self.slots.try_acquire_arc().ok_or_else(|| answer::full(peer))?;
-        let session = self.session(&accepted).map_err(|error| {
-            let ours = matches!(error, ConfigError::UnsupportedForm(_));
-            let text = error.to_string();
-            if ours { answer::internal(peer, &text) } else { answer::bad_request(&text) }
-        })?;
+        let session =
+            self.session(&accepted).map_err(|error| answer::bad_request(&error.to_string()))?;
         Ok(Admission {
             server: self.clone(),
             number: self.numbers.fetch_add(1, Ordering::Relaxed) + 1,
