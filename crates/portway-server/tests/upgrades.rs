@@ -5,10 +5,8 @@
 mod common;
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use common::*;
-use portway_driver::proto::{Config, Session};
 use portway_driver::{Net, Runtime, WireForm};
 use portway_server::{Access, Action, Verdict, WantedPorts};
 
@@ -27,19 +25,9 @@ const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
 const V4: &str = "v4.channel.k8s.io";
 const BASE64: &str = "v4.base64.channel.k8s.io";
 
-#[test]
-fn the_switch_says_what_there_is() {
-    let session = Session::server(Arc::new(Config::server()), WireForm::Spdy, &[], Instant::now());
-    assert_eq!(session.is_ok(), SPDY, "set SPDY in tests/common");
-}
-
 /// Upgraded to a form of SPDY, with these headers.
 #[track_caller]
 fn upgraded(answer: &Answer, headers: &[(&str, Option<&str>)]) {
-    if !SPDY {
-        assert_eq!(answer.status, 500, "{answer:?}");
-        return;
-    }
     assert_eq!(answer.status, 101, "{answer:?}");
     for (name, value) in headers {
         assert_eq!(answer.header(name), *value, "{answer:?}");

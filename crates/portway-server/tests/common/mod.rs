@@ -157,9 +157,6 @@ pub fn frame(opcode: u8, payload: &[u8]) -> Frame {
     Frame { opcode, fin: true, payload: payload.to_vec() }
 }
 
-/// Whether sessions over SPDY exist. The one switch of all tests that need them.
-pub const SPDY: bool = false;
-
 pub const API: &str = "/api/v1/namespaces/default/pods/demo/portforward";
 pub const KUBELET: &str = "/portForward/default/demo";
 
