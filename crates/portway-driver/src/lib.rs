@@ -33,6 +33,7 @@ mod forward;
 mod http;
 mod listen;
 mod mask;
+mod negotiation;
 mod net;
 mod options;
 mod relay;
@@ -49,6 +50,7 @@ pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
 };
+pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
 pub use net::{Addr, Listener, Net, listening_socket};
 pub use options::Options;
 pub use portway_proto as proto;
