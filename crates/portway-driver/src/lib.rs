@@ -17,7 +17,7 @@
 //! | [`Net`], [`Listener`] | connect, bind, accept | the same |
 //! | [`Socket`] | read, vectored write, end of our direction, abort | the same; TLS; anything upgraded |
 //! | [`Connector`] | which pod, and an upgraded connection to it | [`HttpConnector`]; kube; tests |
-//! | [`Transport`] | a pipe of messages below a session | [`WsTransport`] |
+//! | [`Transport`] | a pipe of messages below a session | [`WireTransport`]: [`WsTransport`], [`RawTransport`] |
 //!
 //! # Tracing
 //!
@@ -33,6 +33,7 @@ mod forward;
 mod http;
 mod listen;
 mod mask;
+mod negotiation;
 mod net;
 mod options;
 mod relay;
@@ -49,6 +50,7 @@ pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
 };
+pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
 pub use net::{Addr, Listener, Net, listening_socket};
 pub use options::Options;
 pub use portway_proto as proto;
@@ -57,5 +59,5 @@ pub use relay::{PodSocket, RelayFailure, RelayReport, RelayRules, SocketUse, Wor
 pub use runtime::{Elapsed, Runtime, Sleep, until};
 pub use signal::Signal;
 pub use socket::{ReadBuf, Socket};
-pub use transport::{Transport, TransportError, WsTransport};
+pub use transport::{RawTransport, Transport, TransportError, WireTransport, WsTransport};
 pub use verbs::PortForward;

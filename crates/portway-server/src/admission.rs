@@ -9,8 +9,8 @@ use http::Response;
 use portway_driver::proto::handshake::Accepted;
 use portway_driver::proto::{Session, Side};
 use portway_driver::{
-    Bridge, BridgeReport, DialPod, PodSocket, Port, Runtime, Socket, WireForm, Wording,
-    WsTransport, until,
+    Bridge, BridgeReport, DialPod, PodSocket, Port, Runtime, Socket, WireForm, WireTransport,
+    Wording, until,
 };
 use tracing::Instrument;
 
@@ -74,7 +74,8 @@ impl<R: Runtime, P: Pods> Admission<R, P> {
         let settings = Arc::clone(&server.settings);
         let dialler = Dialler { server: server.clone(), target: target.clone(), granted, pod };
         let (max_message, read_size) = (settings.limits.max_message, settings.rules.read_size);
-        let transport = WsTransport::new(Side::Server, socket, leftover, max_message, read_size);
+        let transport =
+            WireTransport::for_form(form, Side::Server, socket, leftover, max_message, read_size);
         let mut bridge = Bridge::new(server.runtime.clone(), session, transport, settings.rules)
             .with_pods(move |port| dialler.dial(port));
         if let Some(stop) = stop {

@@ -12,7 +12,7 @@ use crate::dial::{Dialled, dial};
 use crate::signal::Signal;
 use crate::{
     Bound, Bridge, BridgeReport, ConnectError, Connector, ListenEvent, Listener, Meter, Options,
-    Runtime, Socket,
+    Remembered, Runtime, Socket,
 };
 
 /// Counters of a listener.
@@ -56,6 +56,7 @@ pub(crate) struct Door<R, C> {
     runtime: R,
     connector: C,
     options: Arc<Options>,
+    remembered: Remembered,
     shared: Arc<Shared>,
     bound: Bound,
 }
@@ -65,6 +66,7 @@ impl<R: Runtime, C: Connector> Door<R, C> {
         runtime: &R,
         connector: &C,
         options: &Arc<Options>,
+        remembered: &Remembered,
         shared: &Arc<Shared>,
         bound: Bound,
     ) -> Self {
@@ -73,6 +75,7 @@ impl<R: Runtime, C: Connector> Door<R, C> {
             runtime: runtime.clone(),
             connector: connector.clone(),
             options: Arc::clone(options),
+            remembered: remembered.clone(),
             shared: Arc::clone(shared),
             bound,
         }
@@ -128,6 +131,7 @@ impl<R: Runtime, C: Connector> Door<R, C> {
             runtime: self.runtime.clone(),
             connector: self.connector.clone(),
             options: Arc::clone(&self.options),
+            remembered: self.remembered.clone(),
             shared: Arc::clone(&self.shared),
             bound: self.bound,
             number: connection,
@@ -150,6 +154,7 @@ struct Guest<R, C> {
     runtime: R,
     connector: C,
     options: Arc<Options>,
+    remembered: Remembered,
     shared: Arc<Shared>,
     bound: Bound,
     number: u64,
@@ -177,7 +182,8 @@ impl<R: Runtime, C: Connector> Guest<R, C> {
     }
 
     async fn dial(&self) -> Result<Dialled<C::Io>, ConnectError> {
-        dial(&self.runtime, &self.connector, &[self.bound.remote], &self.options).await
+        let ports = [self.bound.remote];
+        dial(&self.runtime, &self.connector, &ports, &self.options, &self.remembered).await
     }
 
     async fn bridge<S: Socket>(&self, dialled: Dialled<C::Io>, socket: S) {
