@@ -26,6 +26,7 @@ pub struct Bridge<R: Runtime, T, S> {
     rules: RelayRules,
     relays: Vec<Relay<S>>,
     pods: Option<Pods<S>>,
+    close: Option<EventListener>,
     stop: Option<EventListener>,
     meter: Option<Arc<dyn Meter>>,
     deadline: Deadline<R>,
@@ -75,6 +76,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             rules,
             relays: Vec::new(),
             pods: None,
+            close: None,
             stop: None,
             meter: None,
             deadline: Deadline::new(),
@@ -94,6 +96,13 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     /// Server: dials the pod for every stream that the client opens.
     pub fn with_pods(mut self, dial: impl FnMut(Port) -> DialPod<S> + Send + 'static) -> Self {
         self.pods = Some(Pods { dial: Box::new(dial), pending: Vec::new() });
+        self
+    }
+
+    /// Closes the session when told to, with a goodbye: [`CloseReason::Shutdown`]. What the peer has
+    /// sent until then still goes to the sockets, which are reset behind it.
+    pub fn with_close(mut self, close: EventListener) -> Self {
+        self.close = Some(close);
         self
     }
 
@@ -239,9 +248,11 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BridgeReport> {
         let this = self.get_mut();
-        if this.stop.as_mut().is_some_and(|stop| Pin::new(stop).poll(cx).is_ready()) {
-            this.stop = None;
+        if is_told(&mut this.stop, cx) {
             this.abort();
+        }
+        if is_told(&mut this.close, cx) {
+            this.session.close(CloseReason::Shutdown, this.runtime.now());
         }
         for _ in 0..Self::TURNS {
             let moved = this.turn(cx);
@@ -261,6 +272,15 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
+
+/// What is listened for has just happened.
+fn is_told(listener: &mut Option<EventListener>, cx: &mut Context<'_>) -> bool {
+    let told = listener.as_mut().is_some_and(|it| Pin::new(it).poll(cx).is_ready());
+    if told {
+        *listener = None;
+    }
+    told
 }
 
 impl<R: Runtime, T: fmt::Debug, S: fmt::Debug> fmt::Debug for Bridge<R, T, S> {

@@ -31,6 +31,7 @@ mod connector;
 mod dial;
 mod forward;
 mod http;
+mod lifecycle;
 mod listen;
 mod mask;
 mod negotiation;
@@ -47,6 +48,7 @@ pub use bridge::{Bridge, BridgeReport, DialPod, Meter};
 pub use connector::{ConnectError, Connector, DialError, Endpoint, ResolveError, Upgraded};
 pub use forward::{Forward, PortStream};
 pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
+pub use lifecycle::{Lifecycle, Presence};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
 };
@@ -56,8 +58,7 @@ pub use options::Options;
 pub use portway_proto as proto;
 pub use portway_proto::{Config, Port, WireForm};
 pub use relay::{PodSocket, RelayFailure, RelayReport, RelayRules, SocketUse, Wording};
-pub use runtime::{Elapsed, Runtime, Sleep, until};
-pub use signal::Signal;
+pub use runtime::{Elapsed, Runtime, Sleep, after, until};
 pub use socket::{ReadBuf, Socket};
 pub use transport::{RawTransport, Transport, TransportError, WireTransport, WsTransport};
 pub use verbs::PortForward;

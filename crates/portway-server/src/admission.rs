@@ -10,11 +10,10 @@ use portway_driver::proto::handshake::Accepted;
 use portway_driver::proto::{Session, Side};
 use portway_driver::{
     Bridge, BridgeReport, DialPod, PodSocket, Port, Runtime, Socket, WireForm, WireTransport,
-    Wording, until,
+    Wording, after, until,
 };
 use tracing::Instrument;
 
-use crate::limits::after;
 use crate::{Pods, Server, ServerEvent, Target, wording};
 
 /// A request that was let in: answer it, and run its session on the connection.
@@ -65,7 +64,7 @@ impl<R: Runtime, P: Pods> Admission<R, P> {
         self,
         socket: S,
         leftover: Bytes,
-        stop: Option<EventListener>,
+        ends: Option<Ends>,
     ) -> BridgeReport {
         let Self { server, number, target, client, accepted, granted, pod, session, slot } = self;
         let form = accepted.form();
@@ -78,8 +77,8 @@ impl<R: Runtime, P: Pods> Admission<R, P> {
             WireTransport::for_form(form, Side::Server, socket, leftover, max_message, read_size);
         let mut bridge = Bridge::new(server.runtime.clone(), session, transport, settings.rules)
             .with_pods(move |port| dialler.dial(port));
-        if let Some(stop) = stop {
-            bridge = bridge.with_stop(stop);
+        if let Some(Ends { close, abort }) = ends {
+            bridge = bridge.with_close(close).with_stop(abort);
         }
         server.notify(ServerEvent::Opened { session: number, target, ports, form, client });
         let report = async {
@@ -101,6 +100,12 @@ impl<R: Runtime, P: Pods> Admission<R, P> {
         server.notify(ServerEvent::Ended { session: number, report: report.clone() });
         report
     }
+}
+
+/// How a session is told to end.
+pub(crate) struct Ends {
+    pub(crate) close: EventListener,
+    pub(crate) abort: EventListener,
 }
 
 /// Reaches the ports of one session's pod.

@@ -11,7 +11,7 @@ use crate::Target;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServerEvent {
-    /// A request for a forward was refused.
+    /// A request for a pod was refused: to forward to it, or to read it.
     Refused {
         /// The pod it asked for.
         target: Target,
