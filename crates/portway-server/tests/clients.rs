@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use common::*;
 use portway_driver::proto::{CloseReason, Config, HalfClose, StreamError};
 use portway_driver::{
-    Connector, HttpConnector, Mapping, Net, Options, Port, PortForward, PortStream, RelayRules,
-    Runtime, WireForm,
+    Connector, HttpConnector, Mapping, Net, Options, Port, PortForward, PortStream, Protocol,
+    RelayRules, Runtime, WireForm,
 };
 use portway_server::{ServerEvent, Serving};
 
@@ -114,8 +114,9 @@ async fn echo_through_a_local_port<R: Runtime + Net>(rt: R) {
 async fn echo_in_process_in_both_codecs<R: Runtime + Net>(rt: R) {
     let serving = server(&rt).listen(LOCALHOST).await.unwrap();
     let port = echo_pod();
-    for form in [WireForm::V4, WireForm::V4Base64] {
-        let options = Options::new().with_forms(&[form]);
+    for (protocol, form) in [(Protocol::V4, WireForm::V4), (Protocol::V4Base64, WireForm::V4Base64)]
+    {
+        let options = Options::new().with_protocol(protocol);
         let mut forward = rt.forward(connector(&rt, &serving), &[port], options).await.unwrap();
         assert_eq!(forward.form(), form);
         let mut stream = forward.take(port).unwrap();

@@ -87,7 +87,7 @@ fn a_web_server_is_not_believed() {
     let server = FakeServer::refusing("200 OK", "text/html", "<html>hello</html>");
     expect(
         &server,
-        "{} refused to forward to pod web in namespace default: something on the way does not pass upgrades on (200 OK): <html>hello</html>; try another wire form",
+        "{} refused to forward to pod web in namespace default: something on the way does not pass upgrades on (200 OK): <html>hello</html>; nothing but v4 was tried, as asked: another protocol may get through",
     );
     let server = FakeServer::start(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -95,7 +95,7 @@ fn a_web_server_is_not_believed() {
     );
     expect(
         &server,
-        "{}: the answer 101 has a wrong Sec-WebSocket-Accept: it was not made for this request, something between may have made it; try another wire form",
+        "{}: the answer 101 has a wrong Sec-WebSocket-Accept: it was not made for this request, something between may have made it; nothing but v4 was tried, as asked: another protocol may get through",
     );
 }
 
