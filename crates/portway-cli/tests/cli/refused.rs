@@ -100,6 +100,25 @@ fn a_web_server_is_not_believed() {
 }
 
 #[test]
+fn where_nothing_gets_through_everything_that_was_tried_is_told() {
+    let said = "something on the way refuses the request (403 Forbidden): blocked by policy";
+    expect_with(
+        "--protocol auto",
+        &FakeServer::refusing("403 Forbidden", "text/plain", "blocked by policy"),
+        &format!(
+            "{{}} lets no forward to pod web in namespace default through; asked for SPDY/3.1+portforward.k8s.io or v4.channel.k8s.io: {said}; asked for SPDY/3.1: {said}"
+        ),
+    );
+    expect_with(
+        "--protocol spdy",
+        &FakeServer::refusing("403 Forbidden", "text/plain", "blocked by policy"),
+        &format!(
+            "{{}} refused to forward to pod web in namespace default: {said}; nothing but spdy was tried, as asked: another protocol may get through"
+        ),
+    );
+}
+
+#[test]
 fn an_unreachable_server_is_named() {
     // Free, because it was ours a moment ago.
     let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
