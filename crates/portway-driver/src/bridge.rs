@@ -10,7 +10,9 @@ use event_listener::EventListener;
 use portway_proto::{CloseReason, Event, OpenError, Port, Session, StreamEvent, StreamId};
 
 use crate::connection::{Connection, Moved};
-use crate::relay::{Local, PodSocket, Relay, RelayEnd, RelayFailure, RelayReport, RelayRules};
+use crate::relay::{
+    Local, PodSocket, Relay, RelayEnd, RelayFailure, RelayReport, RelayRules, RelayTotals,
+};
 use crate::runtime::Deadline;
 use crate::{Runtime, Socket, Transport};
 
@@ -37,6 +39,8 @@ pub struct Bridge<R: Runtime, T, S> {
     closed: Option<CloseReason>,
     ended: VecDeque<(StreamId, RelayEnd<S>)>,
     reports: Vec<RelayReport>,
+    totals: RelayTotals,
+    tell: Option<Tell>,
 }
 
 /// What a bridge has come to.
@@ -47,6 +51,9 @@ pub(crate) enum Step<S> {
     /// The session is over, and every relay before it.
     Closed(CloseReason),
 }
+
+/// Who is told of each connection as it ends.
+type Tell = Box<dyn FnMut(RelayReport) + Send>;
 
 /// Told how many bytes moved, as they move.
 pub trait Meter: Send + Sync + 'static {
@@ -69,8 +76,11 @@ struct Pods<S> {
 pub struct BridgeReport {
     /// Why the session ended.
     pub closed: CloseReason,
-    /// How each connection went, in the order of their ends.
+    /// How each connection went, in the order of their ends; none where
+    /// [somebody else](Bridge::with_reports) was told.
     pub relays: Vec<RelayReport>,
+    /// What they come to.
+    pub totals: RelayTotals,
 }
 
 impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
@@ -96,12 +106,15 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             closed: None,
             ended: VecDeque::new(),
             reports: Vec::new(),
+            totals: RelayTotals::default(),
+            tell: None,
         }
     }
 
     /// Relays between a stream and a socket.
     pub fn with_socket(mut self, id: StreamId, socket: S) -> Self {
-        self.relays.push(Relay::new(id, socket, self.rules));
+        let port = self.session.port(id);
+        self.relays.push(Relay::new(id, port, socket, self.rules));
         self
     }
 
@@ -124,6 +137,13 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         self
     }
 
+    /// Tells how each connection went as it ends, instead of keeping all of it for the end: a session
+    /// may carry any number of them, one after the other.
+    pub fn with_reports(mut self, tell: impl FnMut(RelayReport) + Send + 'static) -> Self {
+        self.tell = Some(Box::new(tell));
+        self
+    }
+
     /// Reports bytes as they move.
     pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
         self.meter = Some(meter);
@@ -139,7 +159,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     ) -> Result<StreamId, (Local<S>, OpenError)> {
         match self.session.open(port, self.runtime.now()) {
             Ok(id) => {
-                self.relays.push(Relay::local(id, local, self.rules, hold));
+                self.relays.push(Relay::local(id, port, local, self.rules, hold));
                 Ok(id)
             }
             Err(error) => Err((local, error)),
@@ -272,6 +292,15 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         moved
     }
 
+    /// A connection is over.
+    fn note_end(&mut self, report: RelayReport) {
+        self.totals.add(&report);
+        match &mut self.tell {
+            Some(tell) => tell(report),
+            None => self.reports.push(report),
+        }
+    }
+
     fn poll_pods(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
         let Some(pods) = &mut self.pods else { return Moved::Nothing };
         let session = &mut self.session;
@@ -294,13 +323,14 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
                 Poll::Pending => {}
                 Poll::Ready(Ok(pod)) => {
                     let rules = self.rules.at_pod(session.capabilities());
-                    self.relays.push(Relay::pod(id, pod, rules));
+                    self.relays.push(Relay::pod(id, session.port(id), pod, rules));
                 }
                 Poll::Ready(Err(text)) => {
+                    let port = session.port(id);
                     if let Ok(mut half) = session.send(id) {
                         let _ = half.fail(&text, now);
                     }
-                    self.relays.push(Relay::refused(id, self.rules, text));
+                    self.relays.push(Relay::refused(id, port, self.rules, text));
                 }
             }
             drop(pods.pending.swap_remove(index));
@@ -329,12 +359,12 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
         let this = self.get_mut();
         loop {
             match ready!(this.poll_step(cx)) {
-                Step::Ended(_, RelayEnd::Over(report)) => this.reports.push(report),
+                Step::Ended(_, RelayEnd::Over(report)) => this.note_end(report),
                 // Only programs' connections are, and only their owner polls for steps.
                 Step::Ended(_, RelayEnd::Unserved(..)) => {}
                 Step::Closed(closed) => {
                     let relays = std::mem::take(&mut this.reports);
-                    return Poll::Ready(BridgeReport { closed, relays });
+                    return Poll::Ready(BridgeReport { closed, relays, totals: this.totals });
                 }
             }
         }

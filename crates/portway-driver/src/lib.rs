@@ -34,6 +34,7 @@ mod http;
 mod lifecycle;
 mod listen;
 mod mask;
+mod negotiation;
 mod net;
 mod options;
 mod relay;
@@ -51,11 +52,14 @@ pub use lifecycle::{Lifecycle, Presence};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
 };
+pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
 pub use net::{Addr, Listener, Net, listening_socket};
 pub use options::Options;
 pub use portway_proto as proto;
 pub use portway_proto::{Config, Port, WireForm};
-pub use relay::{PodSocket, RelayFailure, RelayReport, RelayRules, SocketUse, Wording};
+pub use relay::{
+    PodSocket, RelayFailure, RelayReport, RelayRules, RelayTotals, SocketUse, Wording,
+};
 pub use runtime::{Elapsed, Runtime, Sleep, after, until};
 pub use socket::{ReadBuf, Socket};
 pub use transport::{RawTransport, Transport, TransportError, WireTransport, WsTransport};

@@ -7,6 +7,7 @@ pub struct Limits {
     pub(crate) handshake: Duration,
     pub(crate) dial: Duration,
     pub(crate) handshakes: usize,
+    pub(crate) requests: usize,
     pub(crate) sessions: usize,
     pub(crate) max_message: usize,
 }
@@ -19,6 +20,7 @@ impl Limits {
             handshake: Duration::from_secs(10),
             dial: Duration::from_secs(10),
             handshakes: 256,
+            requests: 1_000,
             sessions: 1_024,
             max_message: 32 * 1024 * 1024,
         }
@@ -53,6 +55,13 @@ impl Limits {
     #[must_use]
     pub const fn with_handshakes(mut self, connections: usize) -> Self {
         self.handshakes = if connections == 0 { 1 } else { connections };
+        self
+    }
+
+    /// Requests that one connection may make; it is closed behind the last answer. Default 1,000.
+    #[must_use]
+    pub const fn with_requests(mut self, requests: usize) -> Self {
+        self.requests = if requests == 0 { 1 } else { requests };
         self
     }
 

@@ -205,11 +205,8 @@ impl Drop for Peer {
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let target = env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| package.join("../../target"), Into::into);
-        let directory = path::absolute(target).expect("a working directory").join("interop");
-        let source = package.join("peer");
+        let directory = interop_directory();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer");
         let binary = directory.join("peer");
         if newest(&source) < modified(&binary) {
             return binary;
@@ -233,6 +230,13 @@ fn binary() -> &'static Path {
         fs::rename(&fresh, &binary).expect("put the peer in place");
         binary
     })
+}
+
+/// Where programs that are built or fetched for these tests are kept.
+pub(crate) fn interop_directory() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Into::into);
+    path::absolute(target).expect("a working directory").join("interop")
 }
 
 fn newest(directory: &Path) -> Option<SystemTime> {

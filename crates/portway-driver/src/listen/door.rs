@@ -10,7 +10,7 @@ use super::events::EventSink;
 use crate::dial::{Dialled, dial};
 use crate::{
     Bound, Bridge, BridgeReport, ConnectError, Connector, Lifecycle, ListenEvent, Listener, Meter,
-    Options, Presence, Runtime, Socket,
+    Options, Presence, Remembered, Runtime, Socket,
 };
 
 /// Counters of a listener.
@@ -49,6 +49,7 @@ pub(crate) struct Door<R, C> {
     runtime: R,
     connector: C,
     options: Arc<Options>,
+    remembered: Remembered,
     shared: Arc<Shared>,
     bound: Bound,
     _presence: Presence,
@@ -59,6 +60,7 @@ impl<R: Runtime, C: Connector> Door<R, C> {
         runtime: &R,
         connector: &C,
         options: &Arc<Options>,
+        remembered: &Remembered,
         shared: &Arc<Shared>,
         bound: Bound,
     ) -> Self {
@@ -66,6 +68,7 @@ impl<R: Runtime, C: Connector> Door<R, C> {
             runtime: runtime.clone(),
             connector: connector.clone(),
             options: Arc::clone(options),
+            remembered: remembered.clone(),
             shared: Arc::clone(shared),
             bound,
             _presence: shared.life.door(),
@@ -121,6 +124,7 @@ impl<R: Runtime, C: Connector> Door<R, C> {
             runtime: self.runtime.clone(),
             connector: self.connector.clone(),
             options: Arc::clone(&self.options),
+            remembered: self.remembered.clone(),
             shared: Arc::clone(&self.shared),
             bound: self.bound,
             number: connection,
@@ -137,6 +141,7 @@ struct Guest<R, C> {
     runtime: R,
     connector: C,
     options: Arc<Options>,
+    remembered: Remembered,
     shared: Arc<Shared>,
     bound: Bound,
     number: u64,
@@ -165,7 +170,8 @@ impl<R: Runtime, C: Connector> Guest<R, C> {
     }
 
     async fn dial(&self) -> Result<Dialled<C::Io>, ConnectError> {
-        dial(&self.runtime, &self.connector, &[self.bound.remote], &self.options).await
+        let ports = [self.bound.remote];
+        dial(&self.runtime, &self.connector, &ports, &self.options, &self.remembered).await
     }
 
     async fn bridge<S: Socket>(&self, dialled: Dialled<C::Io>, socket: S) {
@@ -183,7 +189,7 @@ impl<R: Runtime, C: Connector> Guest<R, C> {
         if let Some(stop) = self.shared.life.closing() {
             bridge = bridge.with_stop(stop);
         }
-        let BridgeReport { closed, relays } = bridge.await;
+        let BridgeReport { closed, relays, .. } = bridge.await;
         let report = relays.into_iter().next().unwrap_or_default();
         if let Some(failure) = &report.failure {
             tracing::debug!(%failure, up = report.bytes_up, down = report.bytes_down, "broken");

@@ -19,7 +19,9 @@ use portway_proto::{CloseReason, Port, WireForm};
 use self::bind::bind;
 use self::door::{Door, Shared};
 use crate::dial::{Dialled, dial};
-use crate::{Bridge, ConnectError, Connector, Endpoint, Lifecycle, Net, Options, Runtime};
+use crate::{
+    Bridge, ConnectError, Connector, Endpoint, Lifecycle, Net, Options, Remembered, Runtime,
+};
 
 /// Local ports that lead into a pod. Every program that connects gets a session of its own, so that
 /// none can slow another down, and none ends but by its own errors.
@@ -85,17 +87,19 @@ where
         }
     }
     let options = Arc::new(options);
+    let remembered = connector.remembered();
     for (listener, bound) in doors {
-        let door = Door::new(&runtime, &connector, &options, &shared, bound);
+        let door = Door::new(&runtime, &connector, &options, &remembered, &shared, bound);
         runtime.spawn(door.serve(listener));
     }
     let ports: Vec<Port> = mappings.iter().map(Mapping::remote).collect();
     let probe: ProbeFn = Box::new(move || {
         let (runtime, connector) = (runtime.clone(), connector.clone());
         let (options, port) = (Arc::clone(&options), ports.first().copied());
+        let remembered = remembered.clone();
         Box::pin(async move {
             let ports: Vec<Port> = port.into_iter().collect();
-            probe(&runtime, &connector, &ports, &options).await
+            probe(&runtime, &connector, &ports, &options, &remembered).await
         })
     });
     Ok(Listening { shared, bound, probe })
@@ -113,8 +117,9 @@ impl Listening {
         self.bound.first().map_or_else(|| ([0, 0, 0, 0], 0).into(), |bound| bound.local)
     }
 
-    /// Does one upgrade, for the first mapping, and says what the server answered. On v4 the pod is
-    /// dialled by it, so its program sees a connection that ends at once.
+    /// Does one upgrade, for the first mapping, as a connection would, and says what the server
+    /// answered. In a tunnel or over plain SPDY the pod notices nothing of it. On v4 it is dialled by
+    /// the upgrade, so its program sees a connection that ends at once.
     ///
     /// # Errors
     /// What a connection would have failed with.
@@ -162,8 +167,9 @@ async fn probe<R: Runtime, C: Connector>(
     connector: &C,
     ports: &[Port],
     options: &Options,
+    remembered: &Remembered,
 ) -> Result<Probe, ConnectError> {
-    let dialled = dial(runtime, connector, ports, options).await?;
+    let dialled = dial(runtime, connector, ports, options, remembered).await?;
     let Dialled { mut session, transport, endpoint, form, took } = dialled;
     session.close(CloseReason::Local, runtime.now());
     let rules = options.rules();

@@ -5,7 +5,7 @@ mod rules;
 
 pub(crate) use local::Local;
 pub use pod::{PodSocket, SocketUse, Wording};
-pub use report::{RelayFailure, RelayReport};
+pub use report::{RelayFailure, RelayReport, RelayTotals};
 pub use rules::RelayRules;
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use portway_proto::{CloseReason, ReadError, Session, StreamError, StreamId, WriteError};
+use portway_proto::{CloseReason, Port, ReadError, Session, StreamError, StreamId, WriteError};
 
 use self::local::Held;
 use crate::Socket;
@@ -83,8 +83,8 @@ enum Outward {
 }
 
 impl<S: Socket> Relay<S> {
-    pub(crate) fn new(id: StreamId, socket: S, rules: RelayRules) -> Self {
-        Self::with(id, Some(socket), rules)
+    pub(crate) fn new(id: StreamId, port: Option<Port>, socket: S, rules: RelayRules) -> Self {
+        Self::with(id, port, Some(socket), rules)
     }
 
     /// Client: a program's connection. With `hold` it is [handed back](RelayEnd::Unserved) if the
@@ -92,12 +92,13 @@ impl<S: Socket> Relay<S> {
     /// then.
     pub(crate) fn local(
         id: StreamId,
+        port: Port,
         local: Local<S>,
         rules: RelayRules,
         hold: Option<usize>,
     ) -> Self {
         let Local { socket, read, ended } = local;
-        let mut relay = Self::with(id, Some(socket), rules);
+        let mut relay = Self::with(id, Some(port), Some(socket), rules);
         relay.report.bytes_up = read.iter().map(|bytes| bytes.len() as u64).sum();
         relay.held = hold.map(|limit| Held::new(read.clone(), ended, limit));
         relay.backlog = read;
@@ -107,7 +108,7 @@ impl<S: Socket> Relay<S> {
         relay
     }
 
-    fn with(id: StreamId, socket: Option<S>, rules: RelayRules) -> Self {
+    fn with(id: StreamId, port: Option<Port>, socket: Option<S>, rules: RelayRules) -> Self {
         Self {
             id,
             socket,
@@ -123,20 +124,30 @@ impl<S: Socket> Relay<S> {
             backlog: VecDeque::new(),
             held: None,
             handed_back: false,
-            report: RelayReport::default(),
+            report: RelayReport { port, ..RelayReport::default() },
         }
     }
 
     /// Server: a stream and its pod.
-    pub(crate) fn pod(id: StreamId, pod: PodSocket<S>, rules: RelayRules) -> Self {
-        let mut relay = Self::with(id, Some(pod.socket), rules);
+    pub(crate) fn pod(
+        id: StreamId,
+        port: Option<Port>,
+        pod: PodSocket<S>,
+        rules: RelayRules,
+    ) -> Self {
+        let mut relay = Self::with(id, port, Some(pod.socket), rules);
         relay.wording = Some(pod.wording);
         relay
     }
 
     /// A stream whose socket could not be had.
-    pub(crate) fn refused(id: StreamId, rules: RelayRules, why: String) -> Self {
-        let mut relay = Self::with(id, None, rules);
+    pub(crate) fn refused(
+        id: StreamId,
+        port: Option<Port>,
+        rules: RelayRules,
+        why: String,
+    ) -> Self {
+        let mut relay = Self::with(id, port, None, rules);
         relay.report.failure = Some(RelayFailure::Refused(why));
         relay
     }
