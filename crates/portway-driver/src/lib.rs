@@ -5,7 +5,7 @@
 //! re-exports all of it. The verbs are in [`PortForward`]:
 //!
 //! - [`listen`](PortForward::listen) opens real local ports. Every program that connects gets a session
-//!   of its own; errors end their own connection and nothing else.
+//!   to itself; errors end their own connection and nothing else.
 //! - [`forward`](PortForward::forward) opens one session and hands out a [`PortStream`] for each port,
 //!   with no local port.
 //!

@@ -86,6 +86,9 @@ impl Options {
     }
 
     /// Whether a listener keeps one session ahead of need, so that a program that connects finds one.
+    /// A session that turns out dead as it is used costs the connection nothing, see
+    /// [`ListenEvent::Retried`](crate::ListenEvent::Retried).
+    ///
     /// It is dialled when the listener is opened and whenever the last that waits is taken, and only
     /// in a form that opens nothing in the pod before it is used; that it cannot be dialled is no
     /// event. Nothing is dialled ahead for [`Sessions::Shared`]. Default: yes.

@@ -33,6 +33,7 @@ on_both_runtimes!(
     a_server_that_is_gone_is_no_event_of_nobody,
     a_session_that_fell_silent_costs_no_connection_a_byte,
     a_session_cut_under_a_request_costs_no_byte_and_no_end,
+    what_a_pod_may_have_got_is_not_sent_again,
     a_second_failure_is_the_connections,
     a_session_that_fails_its_check_is_not_used_again,
     nothing_is_used_again_that_may_lead_to_a_pod_that_is_gone,
@@ -200,7 +201,7 @@ async fn a_burst_leaves_no_more_than_is_allowed_and_shrinks_to_one_and_to_none<R
     let options = options()
         .with_spare(true)
         .with_max_idle(2)
-        .with_idle_time(ms(300))
+        .with_idle_time(ms(1_000))
         .with_spare_time(ms(3_000));
     let connector = at(&rt, peer.serving.local_addr());
     let listening = rt.listen(connector, [mapping], options).await.unwrap();
@@ -212,7 +213,7 @@ async fn a_burst_leaves_no_more_than_is_allowed_and_shrinks_to_one_and_to_none<R
     idle(&rt, &listening, 3).await;
     eventually(&rt, "the others closed", || peer.serving.connections() == 3).await;
     idle(&rt, &listening, 1).await;
-    assert!(used.elapsed() >= ms(300), "{:?}", used.elapsed());
+    assert!(used.elapsed() >= ms(1_000), "{:?}", used.elapsed());
     idle(&rt, &listening, 0).await;
     assert!(used.elapsed() >= ms(3_000), "{:?}", used.elapsed());
     eventually(&rt, "nothing is left", || peer.serving.connections() == 0).await;
@@ -403,6 +404,32 @@ async fn a_session_cut_under_a_request_costs_no_byte_and_no_end<R: Runtime + Net
     assert_eq!(answer.await.unwrap(), b"got it");
     assert_eq!(recorded.recv().unwrap(), b"one two");
     assert!(recorded.try_recv().is_err(), "once");
+}
+
+async fn what_a_pod_may_have_got_is_not_sent_again<R: Runtime + Net>(rt: R) {
+    let (sender, reached) = channel();
+    let port = pod(move |mut stream| {
+        stream.read_exact(&mut [0; 5]).unwrap();
+        sender.send(()).unwrap();
+        let _ = stream.read(&mut [0]);
+    });
+    let peer = peer(&rt, BOTH).await;
+    let wire = Wire::to(peer.serving.local_addr());
+    let connector = at(&rt, wire.addr());
+    let options = options().with_spare(true);
+    let listening = rt.listen(connector, [Mapping::new(0, port)], options).await.unwrap();
+    idle(&rt, &listening, 1).await;
+    let mut stream = program(listening.local_addr());
+    stream.write_all(b"hello").unwrap();
+    eventually(&rt, "the pod has it", || reached.try_recv().is_ok()).await;
+    // The answer to the opening came before that.
+    pause(&rt, ms(100)).await;
+    wire.cut(0, 2);
+    let end = aside(&rt, move || stream.read(&mut [0]).unwrap_err().kind()).await;
+    assert_eq!(end, ErrorKind::ConnectionReset);
+    pause(&rt, ms(100)).await;
+    assert!(reached.try_recv().is_err());
+    assert_eq!(listening.stats().broken, 1);
 }
 
 async fn a_second_failure_is_the_connections<R: Runtime + Net>(rt: R) {

@@ -35,8 +35,9 @@ pub enum ListenEvent {
         /// How long that took: no time where a session was there.
         took: Duration,
     },
-    /// The session that was there for it turned out dead before anything was lost: a new one is
-    /// dialled, and `Connected` comes again.
+    /// The session that was there for it turned out dead before its stream was open: a new one is
+    /// dialled, gets the same bytes, and `Connected` comes again. In the rare case that the server had
+    /// passed them on, and was lost before it could say so, the pod gets them twice, on two connections.
     Retried {
         /// The number of the connection.
         connection: u64,

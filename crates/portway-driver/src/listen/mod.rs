@@ -25,12 +25,13 @@ use crate::{
     Bridge, ConnectError, Connector, Endpoint, Lifecycle, Net, Options, Remembered, Runtime,
 };
 
-/// Local ports that lead into a pod. Every program that connects gets a session of its own, so that
-/// none can slow another down, and none ends but by its own errors.
+/// Local ports that lead into a pod. Every program that connects has a session to itself while it is
+/// connected, unless [`Sessions::Shared`](crate::Sessions::Shared) says otherwise, so that none can slow
+/// another down, and none ends but by its own errors.
 ///
 /// It is ready when it exists: its ports are open, and programs that connect are served.
-/// [`probe`](Self::probe) says whether the way into the pod is open too. Dropping it ends everything
-/// at once; [`shutdown`](Self::shutdown) lets connections finish.
+/// [`probe`](Self::probe) says whether the way into the pod is open too. Dropping it ends every
+/// connection at once, and the sessions behind them with a goodbye; [`shutdown`](Self::shutdown) lets connections finish.
 pub struct Listening {
     shared: Arc<Shared>,
     bound: Vec<Bound>,
@@ -156,7 +157,9 @@ impl Listening {
     }
 
     /// Stops accepting, waits until every connection has ended, but no longer than `deadline`, and
-    /// resets what is left then. When it returns, nothing of the listener runs any more.
+    /// resets what is left then. Sessions end with a goodbye, and what waits for a connection at once.
+    /// A server that does not answer it holds this up for no longer than half a second after the
+    /// deadline. When it returns, nothing of the listener runs any more.
     pub async fn shutdown(self, deadline: Duration) -> Leftover {
         let connections = self.shared.life.shutdown(deadline).await;
         Leftover { connections }
