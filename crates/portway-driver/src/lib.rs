@@ -57,7 +57,9 @@ pub use net::{Addr, Listener, Net, listening_socket};
 pub use options::Options;
 pub use portway_proto as proto;
 pub use portway_proto::{Config, Port, WireForm};
-pub use relay::{PodSocket, RelayFailure, RelayReport, RelayRules, SocketUse, Wording};
+pub use relay::{
+    PodSocket, RelayFailure, RelayReport, RelayRules, RelayTotals, SocketUse, Wording,
+};
 pub use runtime::{Elapsed, Runtime, Sleep, after, until};
 pub use socket::{ReadBuf, Socket};
 pub use transport::{RawTransport, Transport, TransportError, WireTransport, WsTransport};

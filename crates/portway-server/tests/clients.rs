@@ -262,9 +262,24 @@ async fn many_ports_in_one_session<R: Runtime + Net>(rt: R) {
     assert_eq!(forward.closed().await, CloseReason::Done);
     let Ok(ServerEvent::Opened { ports: opened, .. }) = events.recv() else { panic!() };
     assert_eq!(opened, ports);
-    let Ok(ServerEvent::Ended { report, .. }) = events.recv() else { panic!() };
-    assert_eq!(report.relays.len(), 22);
-    assert_eq!(report.relays.iter().filter(|relay| relay.failure.is_some()).count(), 1);
+    let mut ended = Vec::new();
+    let totals = loop {
+        let event = events.recv().unwrap();
+        if let ServerEvent::Ended { session: 1, report } = event {
+            break report.totals;
+        }
+        let ServerEvent::Disconnected { session: 1, report } = event else { panic!("{event:?}") };
+        ended.push(report);
+    };
+    assert_eq!((totals.connections, totals.failed), (22, 1));
+    let failed = ended.iter().filter(|relay| relay.failure.is_some());
+    assert_eq!(failed.map(|relay| relay.port).collect::<Vec<_>>(), [Some(ports[7])]);
+    assert_eq!(ended.iter().map(|relay| relay.bytes_up).sum::<u64>(), totals.bytes_up);
+    let mut seen: Vec<_> = ended.iter().filter_map(|relay| relay.port).collect();
+    seen.sort_unstable();
+    let mut all = ports.clone();
+    all.sort_unstable();
+    assert_eq!(seen, all);
 }
 
 async fn the_pods_end_ends_the_session_a_second_later<R: Runtime + Net>(rt: R) {
@@ -342,9 +357,12 @@ async fn the_observer_sees_sessions_come_and_go<R: Runtime + Net>(rt: R) {
     assert_eq!((target.to_string().as_str(), form), ("default/demo", WireForm::V4));
     assert_eq!(ports, [port]);
     assert!(client.is_some());
+    let Ok(ServerEvent::Disconnected { session: 1, report }) = events.recv() else { panic!() };
+    assert_eq!((report.port, report.bytes_up, report.bytes_down), (Some(port), 7, 2));
     let Ok(ServerEvent::Ended { session: 1, report, .. }) = events.recv() else { panic!() };
     assert_eq!(report.closed, CloseReason::Done);
-    assert_eq!((report.relays[0].bytes_up, report.relays[0].bytes_down), (7, 2));
+    assert_eq!((report.totals.bytes_up, report.totals.bytes_down), (7, 2));
+    assert!(report.relays.is_empty());
 
     let gone = rt.http(&(nobody + &serving.local_addr().to_string()), "default", "gone").unwrap();
     assert!(rt.forward(gone, &[port], Options::new()).await.is_err());
@@ -398,6 +416,8 @@ async fn shutdown_takes_leave_of_what_takes_longer<R: Runtime + Net>(rt: R) {
     let (all, end) = ears.recv_timeout(PATIENCE).unwrap();
     assert_eq!((all.as_slice(), end), (&b"half an upl"[..], Err(ErrorKind::ConnectionReset)));
     let Ok(ServerEvent::Opened { .. }) = events.recv() else { panic!() };
+    let Ok(ServerEvent::Disconnected { report, .. }) = events.recv() else { panic!() };
+    assert!(report.failure.is_some());
     let Ok(ServerEvent::Ended { report, .. }) = events.recv() else { panic!() };
     assert_eq!(report.closed, CloseReason::Shutdown);
 }

@@ -332,11 +332,10 @@ async fn a_shutdown_is_an_end_that_kubectl_notices<R: Runtime + Net>(rt: R, call
     soon("no pod connection is left", || live.load(Ordering::SeqCst) == 0);
     let exit = kubectl.exit_within(Duration::from_secs(10)).expect("kubectl ends");
     assert!(exit.output.stderr.contains("lost connection to pod"), "{exit:?}");
-    let ended = events.try_iter().find_map(|event| match event {
-        ServerEvent::Ended { report, .. } => Some(report),
-        _ => None,
+    let mut ended = events.try_iter().filter_map(|event| {
+        if let ServerEvent::Ended { report, .. } = event { Some(report) } else { None }
     });
-    assert_eq!(ended.unwrap().closed, CloseReason::Shutdown);
+    assert_eq!(ended.next().unwrap().closed, CloseReason::Shutdown);
 }
 
 async fn a_pods_end_is_the_programs_end<R: Runtime + Net>(rt: R, caller: Caller) {

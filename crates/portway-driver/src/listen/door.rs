@@ -189,7 +189,7 @@ impl<R: Runtime, C: Connector> Guest<R, C> {
         if let Some(stop) = self.shared.life.closing() {
             bridge = bridge.with_stop(stop);
         }
-        let BridgeReport { closed, relays } = bridge.await;
+        let BridgeReport { closed, relays, .. } = bridge.await;
         let report = relays.into_iter().next().unwrap_or_default();
         if let Some(failure) = &report.failure {
             tracing::debug!(%failure, up = report.bytes_up, down = report.bytes_down, "broken");
