@@ -182,11 +182,10 @@ async fn listen<R: Runtime + Net, C: Connector>(
     rt.listen(connector, [mapping], Options::new().with_protocol(protocol)).await.unwrap()
 }
 
-/// The form agreed on, also where there is no mux for it in this version.
+/// The form agreed on.
 fn form(result: Result<Probe, ConnectError>) -> WireForm {
     match result {
         Ok(probe) => probe.form,
-        Err(ConnectError::Dial(DialError::UnsupportedForm(form))) => form,
         Err(error) => panic!("{error}"),
     }
 }
@@ -200,7 +199,6 @@ async fn once<R: Runtime + Net>(
     let server = Scripted::start(answers);
     let listening = listen(rt, server.connector(rt), protocol).await;
     let result = match listening.probe().await {
-        Err(ConnectError::Dial(DialError::UnsupportedForm(form))) => Ok(form),
         Err(error) => Err(error.to_string().replace(&server.address.to_string(), "SERVER")),
         Ok(probe) => Ok(probe.form),
     };
