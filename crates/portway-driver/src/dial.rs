@@ -36,15 +36,17 @@ pub(crate) async fn dial<R: Runtime, C: Connector>(
             Ok(upgraded) => return establish(runtime, started, endpoint, upgraded, options),
             Err(error) => error,
         };
+        tracing::debug!(%error, ?asked, "no session");
         let falls_back = error.falls_back();
-        if !falls_back && attempts.is_empty() {
-            return Err(error.into());
-        }
-        tracing::debug!(%error, ?asked, "not let through");
         attempts.push(Attempt::new(asked, error));
         if !falls_back {
             break;
         }
+    }
+    if attempts.len() == 1
+        && let Some(last_word) = attempts.pop_if(|only| !only.error.falls_back())
+    {
+        return Err(last_word.error.into());
     }
     Err(Box::new(NegotiationError::new(options.protocol, &endpoint, attempts)).into())
 }

@@ -459,10 +459,9 @@ async fn what_worked_is_forgotten_when_it_works_no_more<R: Runtime + Net>(rt: R)
 async fn clones_of_a_connector_share_what_was_learnt<R: Runtime + Net>(rt: R) {
     let server = Scripted::start([text("403 Forbidden", ""), Yes(&[WireForm::Spdy])]);
     let connector = server.connector(&rt);
-    let options = || Options::new().with_protocol(Protocol::Auto);
     let port = Port::new(8080).unwrap();
     for expected in [&[WEBSOCKET, SPDY][..], &[SPDY], &[SPDY]] {
-        let _ = rt.forward(connector.clone(), &[port], options()).await;
+        let _ = rt.forward(connector.clone(), &[port], Options::new()).await;
         assert_eq!(server.asked(), expected);
     }
     let listening = listen(&rt, connector, Protocol::Auto).await;

@@ -12,9 +12,11 @@ fn each(check: impl Fn(&Peer, &Kubectl, bool)) {
     if !require_go() {
         return;
     }
-    let peer = Peer::start();
     for kubectl in Kubectl::all() {
-        check(&peer, &kubectl, false);
+        for websockets in [false, true] {
+            let peer = Peer::start();
+            check(&peer, &kubectl, websockets);
+        }
     }
 }
 
@@ -29,7 +31,26 @@ fn it_forwards_and_ends_when_interrupted() {
         assert!(running.says_within("Handling connection for", Duration::from_secs(2)));
         let exit = running.interrupt();
         assert_eq!(exit.code, Some(0), "{kubectl}: {exit:?}");
+        let stats = peer.stats();
+        let tunnels = u64::from(websockets);
+        assert_eq!((stats.served_tunnel, stats.served_spdy), (tunnels, 1 - tunnels), "{kubectl}");
     });
+}
+
+#[test]
+fn it_falls_back_where_no_websocket_gets_through() {
+    if !require_go() {
+        return;
+    }
+    for refusal in ["403", "400", "500", "502", "101"] {
+        let Some(kubectl) = Kubectl::new() else { return };
+        let peer = Peer::start();
+        let pod = format!("pod-no-websocket-{refusal}");
+        let running = kubectl.port_forward(&pod, &[8080]).server(&peer.server()).start().unwrap();
+        load::scenario_sequential(&Target::new(running.addrs()), 5).unwrap();
+        let stats = peer.stats();
+        assert_eq!((stats.asked_tunnel, stats.served_spdy), (1, 1), "{refusal}: {stats:?}");
+    }
 }
 
 #[test]

@@ -265,31 +265,37 @@ impl Compressor {
 
 /// zlib's side of a header stream that we write.
 #[allow(missing_debug_implementations, reason = "zlib's has none")]
-pub struct Decompressor(Inflate);
+pub struct Decompressor {
+    inflate: Inflate,
+    out: Vec<u8>,
+}
 
 impl Decompressor {
     /// For a stream from its start on.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        Self(Inflate::new(true, 15))
+        Self { inflate: Inflate::new(true, 15), out: Vec::new() }
     }
 
     /// What the next block inflates to; `None` if it does not, or to more than `limit`.
     pub fn block(&mut self, block: &[u8], limit: usize) -> Option<Vec<u8>> {
-        let mut out = vec![0; limit + 1];
-        let (start, end) = (self.0.total_in(), self.0.total_out());
+        let Self { inflate, out } = self;
+        out.resize(out.len().max(limit + 1), 0);
+        let (start, end) = (inflate.total_in(), inflate.total_out());
+        let done = |inflate: &Inflate| {
+            ((inflate.total_in() - start) as usize, (inflate.total_out() - end) as usize)
+        };
         loop {
-            let read = (self.0.total_in() - start) as usize;
-            let written = (self.0.total_out() - end) as usize;
-            match self.0.decompress(&block[read..], &mut out[written..], InflateFlush::SyncFlush) {
+            let (read, written) = done(inflate);
+            let (rest, room) = (&block[read..], &mut out[written..=limit]);
+            match inflate.decompress(rest, room, InflateFlush::SyncFlush) {
                 Ok(_) => break,
-                Err(InflateError::NeedDict { .. }) => self.0.set_dictionary(DICTIONARY).ok()?,
+                Err(InflateError::NeedDict { .. }) => inflate.set_dictionary(DICTIONARY).ok()?,
                 Err(_) => return None,
             };
         }
-        let read = (self.0.total_in() - start) as usize;
-        out.truncate((self.0.total_out() - end) as usize);
-        (read == block.len() && out.len() <= limit).then_some(out)
+        let (read, written) = done(inflate);
+        (read == block.len() && written <= limit).then(|| out[..written].to_vec())
     }
 }
 
