@@ -28,6 +28,7 @@ on_both_runtimes!(
     the_pods_end_ends_the_session_a_second_later,
     the_clients_end_becomes_a_fin_only_where_the_rules_say_so,
     a_client_that_vanishes_resets_the_pod,
+    a_client_that_vanishes_is_noticed_behind_a_pod_that_does_not_read,
     the_observer_sees_sessions_come_and_go,
     shutdown_lets_sessions_finish,
     shutdown_takes_leave_of_what_takes_longer,
@@ -341,6 +342,39 @@ async fn a_client_that_vanishes_resets_the_pod<R: Runtime + Net>(rt: R) {
     drop(raw);
     let end = ears.recv_timeout(PATIENCE).unwrap();
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+async fn a_client_that_vanishes_is_noticed_behind_a_pod_that_does_not_read<R: Runtime + Net>(
+    rt: R,
+) {
+    for rules in [RelayRules::RUNTIME, RelayRules::FAITHFUL] {
+        let (wake, asleep) = channel::<()>();
+        let asleep = std::sync::Arc::new(std::sync::Mutex::new(asleep));
+        let (told, ears) = channel();
+        let port = pod(move |mut stream| {
+            let _ = asleep.lock().unwrap().recv();
+            told.send(stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind())).unwrap();
+        });
+        let (server, events) = observed(server(&rt).with_rules(rules));
+        let serving = server.listen(LOCALHOST).await.unwrap();
+        let mut raw = Raw::v4(serving.local_addr(), &format!("{API}?ports={port}"));
+        // Until every buffer on the way is full.
+        raw.0.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        let head = [0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0];
+        let message = [&head[..], &[1; 0x1_0000]].concat();
+        while raw.0.write_all(&message).is_ok() {}
+        socket2::SockRef::from(&raw.0).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(raw);
+        let ended = loop {
+            let event = events.recv_timeout(Duration::from_secs(8)).expect("it is noticed");
+            if let ServerEvent::Ended { report, .. } = event {
+                break report;
+            }
+        };
+        assert_eq!(ended.closed, CloseReason::Disconnected);
+        wake.send(()).unwrap();
+        assert_eq!(ears.recv_timeout(PATIENCE).unwrap(), Err(ErrorKind::ConnectionReset));
+    }
 }
 
 async fn the_observer_sees_sessions_come_and_go<R: Runtime + Net>(rt: R) {
