@@ -28,6 +28,7 @@ impl Mux {
             WireForm::V4 | WireForm::V4Base64 => Ok(Self::V4(V4::new(core, form, ports)?)),
             WireForm::Tunnel | WireForm::Spdy => {
                 core.ready();
+                core.liveness.set_workers(Spdy::WORKERS);
                 Ok(Self::Spdy(Box::new(Spdy::new(core))))
             }
         }
@@ -53,6 +54,16 @@ impl Mux {
             Self::V4(mux) => mux.handle_data(core, bytes, end, now),
             // A stream of bytes: where messages end means nothing.
             Self::Spdy(mux) => mux.handle_data(core, bytes, now),
+        }
+    }
+
+    /// A WebSocket pong: of the first hop, which on SPDY is not the peer we ask.
+    pub(super) fn handle_pong(&mut self, core: &mut Core, payload: &[u8]) {
+        if let Self::V4(_) = self {
+            core.stats.pongs += 1;
+            if let Ok(number) = payload.try_into() {
+                core.liveness.pong(u32::from_be_bytes(number));
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use portway_proto::spdy::Limits;
 
-use crate::spdy::{judge, judge_blocks, round_trip};
+use crate::spdy_oracle::{judge, judge_blocks, round_trip};
 
 /// Any bytes mean the same frames and the same violation wherever the reads cut them, and the same as
 /// to a naive reader; what we can send of them comes back as it was.
@@ -82,7 +82,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::spdy::{blocks, content, recorded};
+    use crate::spdy_oracle::{blocks, content, recorded};
     use crate::transcript::Transcript;
 
     /// Writes the seeds of both targets: `cargo test -p portway-testkit -- --ignored write_spdy_seeds`.
