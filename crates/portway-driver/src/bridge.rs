@@ -9,7 +9,7 @@ use event_listener::EventListener;
 use portway_proto::{CloseReason, Event, Port, Session, StreamId};
 
 use crate::connection::{Connection, Moved};
-use crate::relay::{PodSocket, Relay, RelayFailure, RelayReport, RelayRules};
+use crate::relay::{PodSocket, Relay, RelayFailure, RelayReport, RelayRules, RelayTotals};
 use crate::runtime::Deadline;
 use crate::{Runtime, Socket, Transport};
 
@@ -26,6 +26,7 @@ pub struct Bridge<R: Runtime, T, S> {
     rules: RelayRules,
     relays: Vec<Relay<S>>,
     pods: Option<Pods<S>>,
+    close: Option<EventListener>,
     stop: Option<EventListener>,
     meter: Option<Arc<dyn Meter>>,
     deadline: Deadline<R>,
@@ -34,7 +35,12 @@ pub struct Bridge<R: Runtime, T, S> {
     look_at: Option<Instant>,
     closed: Option<CloseReason>,
     ended: Vec<RelayReport>,
+    totals: RelayTotals,
+    tell: Option<Tell>,
 }
+
+/// Who is told of each connection as it ends.
+type Tell = Box<dyn FnMut(RelayReport) + Send>;
 
 /// Told how many bytes moved, as they move.
 pub trait Meter: Send + Sync + 'static {
@@ -57,8 +63,11 @@ struct Pods<S> {
 pub struct BridgeReport {
     /// Why the session ended.
     pub closed: CloseReason,
-    /// How each connection went, in the order of their ends.
+    /// How each connection went, in the order of their ends; none where
+    /// [somebody else](Bridge::with_reports) was told.
     pub relays: Vec<RelayReport>,
+    /// What they come to.
+    pub totals: RelayTotals,
 }
 
 impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
@@ -75,6 +84,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             rules,
             relays: Vec::new(),
             pods: None,
+            close: None,
             stop: None,
             meter: None,
             deadline: Deadline::new(),
@@ -82,12 +92,15 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             look_at: None,
             closed: None,
             ended: Vec::new(),
+            totals: RelayTotals::default(),
+            tell: None,
         }
     }
 
     /// Relays between a stream and a socket.
     pub fn with_socket(mut self, id: StreamId, socket: S) -> Self {
-        self.relays.push(Relay::new(id, socket, self.rules));
+        let port = self.session.port(id);
+        self.relays.push(Relay::new(id, port, socket, self.rules));
         self
     }
 
@@ -97,9 +110,23 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         self
     }
 
+    /// Closes the session when told to, with a goodbye: [`CloseReason::Shutdown`]. What the peer has
+    /// sent until then still goes to the sockets, which are reset behind it.
+    pub fn with_close(mut self, close: EventListener) -> Self {
+        self.close = Some(close);
+        self
+    }
+
     /// Aborts everything when told to.
     pub fn with_stop(mut self, stop: EventListener) -> Self {
         self.stop = Some(stop);
+        self
+    }
+
+    /// Tells how each connection went as it ends, instead of keeping all of it for the end: a session
+    /// may carry any number of them, one after the other.
+    pub fn with_reports(mut self, tell: impl FnMut(RelayReport) + Send + 'static) -> Self {
+        self.tell = Some(Box::new(tell));
         self
     }
 
@@ -166,14 +193,26 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
                 meter.moved(after.0 - before.0, after.1 - before.1);
             }
             if relay.is_over() && session.is_done(relay.id()) {
-                session.release(relay.id(), now);
-                self.ended.push(self.relays.swap_remove(index).into_report());
+                let id = relay.id();
+                self.note_end(index);
+                self.session.release(id, now);
                 moved = Moved::Something;
             } else {
                 index += 1;
             }
         }
         moved
+    }
+
+    /// A connection is over.
+    fn note_end(&mut self, index: usize) {
+        let relay = self.relays.swap_remove(index);
+        let report = relay.into_report();
+        self.totals.add(&report);
+        match &mut self.tell {
+            Some(tell) => tell(report),
+            None => self.ended.push(report),
+        }
     }
 
     fn poll_pods(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
@@ -198,13 +237,14 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
                 Poll::Pending => {}
                 Poll::Ready(Ok(pod)) => {
                     let rules = self.rules.at_pod(session.capabilities());
-                    self.relays.push(Relay::pod(id, pod, rules));
+                    self.relays.push(Relay::pod(id, session.port(id), pod, rules));
                 }
                 Poll::Ready(Err(text)) => {
+                    let port = session.port(id);
                     if let Ok(mut half) = session.send(id) {
                         let _ = half.fail(&text, now);
                     }
-                    self.relays.push(Relay::refused(id, self.rules, text));
+                    self.relays.push(Relay::refused(id, port, self.rules, text));
                 }
             }
             drop(pods.pending.swap_remove(index));
@@ -218,7 +258,9 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         for relay in &mut self.relays {
             relay.abort(&mut self.session, RelayFailure::Aborted, now);
         }
-        self.ended.extend(self.relays.drain(..).map(Relay::into_report));
+        while !self.relays.is_empty() {
+            self.note_end(0);
+        }
         self.connection.abort(&mut self.session, now);
         self.closed.get_or_insert(CloseReason::Aborted);
     }
@@ -230,7 +272,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
 
     fn report(&mut self) -> BridgeReport {
         let closed = self.closed.take().unwrap_or(CloseReason::Disconnected);
-        BridgeReport { closed, relays: std::mem::take(&mut self.ended) }
+        BridgeReport { closed, relays: std::mem::take(&mut self.ended), totals: self.totals }
     }
 }
 
@@ -239,9 +281,11 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BridgeReport> {
         let this = self.get_mut();
-        if this.stop.as_mut().is_some_and(|stop| Pin::new(stop).poll(cx).is_ready()) {
-            this.stop = None;
+        if is_told(&mut this.stop, cx) {
             this.abort();
+        }
+        if is_told(&mut this.close, cx) {
+            this.session.close(CloseReason::Shutdown, this.runtime.now());
         }
         for _ in 0..Self::TURNS {
             let moved = this.turn(cx);
@@ -261,6 +305,15 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
+
+/// What is listened for has just happened.
+fn is_told(listener: &mut Option<EventListener>, cx: &mut Context<'_>) -> bool {
+    let told = listener.as_mut().is_some_and(|it| Pin::new(it).poll(cx).is_ready());
+    if told {
+        *listener = None;
+    }
+    told
 }
 
 impl<R: Runtime, T: fmt::Debug, S: fmt::Debug> fmt::Debug for Bridge<R, T, S> {

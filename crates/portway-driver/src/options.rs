@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use portway_proto::{Config, WireForm};
+use portway_proto::Config;
 
-use crate::RelayRules;
+use crate::{Protocol, RelayRules};
 
 /// How forwards behave; the defaults suit a program that has not thought about it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    pub(crate) forms: Vec<WireForm>,
+    pub(crate) protocol: Protocol,
     pub(crate) session: Arc<Config>,
     pub(crate) max_sessions: usize,
     pub(crate) max_message: usize,
@@ -18,7 +18,7 @@ impl Options {
     /// The defaults.
     pub fn new() -> Self {
         Self {
-            forms: vec![WireForm::V4],
+            protocol: Protocol::default(),
             session: Arc::new(Self::session()),
             max_sessions: 16_384,
             max_message: 1024 * 1024,
@@ -33,10 +33,10 @@ impl Options {
             .with_send_buffer(RelayRules::READ_SIZE)
     }
 
-    /// The wire forms offered, the preferred one first. Default: v4.
+    /// Which wire forms may be spoken. Default: whatever works.
     #[must_use]
-    pub fn with_forms(mut self, forms: &[WireForm]) -> Self {
-        self.forms = forms.to_vec();
+    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
         self
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::Side;
+use crate::{Side, spdy};
 
 /// Limits, policies and waits of a session; shared by all sessions of a forwarder.
 ///
@@ -31,6 +31,11 @@ pub struct Config {
     keep_alive: Option<Duration>,
     keep_alive_misses: u32,
     idle_timeout: Option<Duration>,
+    max_streams: usize,
+    spdy: spdy::Limits,
+    error_grace: Duration,
+    pair_timeout: Duration,
+    check_timeout: Duration,
 }
 
 /// What the end of the local program's sending does to the stream.
@@ -91,6 +96,11 @@ impl Config {
             keep_alive: Some(Duration::from_secs(30)),
             keep_alive_misses: 3,
             idle_timeout: None,
+            max_streams: 1024,
+            spdy: spdy::Limits::new(),
+            error_grace: Duration::from_secs(5),
+            pair_timeout: Duration::from_secs(30),
+            check_timeout: Duration::from_secs(10),
         }
     }
 
@@ -154,7 +164,8 @@ impl Config {
         self
     }
 
-    /// How long the server may take to announce the ports after the upgrade. Default 10 s.
+    /// How long the server may take to announce the ports after the upgrade, or one stream after it
+    /// was opened. Default 10 s.
     #[must_use]
     pub const fn with_open_timeout(mut self, wait: Duration) -> Self {
         self.open_timeout = wait;
@@ -178,7 +189,7 @@ impl Config {
 
     /// The interval of keep-alives, `None` or zero for none. Default 30 s. A client of a v4 session sends a
     /// WebSocket ping and an empty message: only the latter moves the server's idle deadline
-    /// (protocol.md B.6).
+    /// (protocol.md B.6). On SPDY it is a SPDY ping, which the far end of the chain answers.
     #[must_use]
     pub const fn with_keep_alive(mut self, interval: Option<Duration>) -> Self {
         self.keep_alive = match interval {
@@ -194,6 +205,45 @@ impl Config {
     #[must_use]
     pub const fn with_keep_alive_misses(mut self, misses: u32) -> Self {
         self.keep_alive_misses = if misses == 0 { 1 } else { misses };
+        self
+    }
+
+    /// Streams of one session at a time, where the wire form opens them as it goes; at least 1.
+    /// A client that has so many opens no more; a server refuses more. Default 1,024.
+    #[must_use]
+    pub const fn with_max_streams(mut self, streams: usize) -> Self {
+        self.max_streams = if streams == 0 { 1 } else { streams };
+        self
+    }
+
+    /// What a peer's SPDY frames and headers may be. Default: [`spdy::Limits::new`].
+    #[must_use]
+    pub const fn with_spdy_limits(mut self, limits: spdy::Limits) -> Self {
+        self.spdy = limits;
+        self
+    }
+
+    /// Client, SPDY: how long the end of a stream's error text is waited for after the end of its
+    /// data. Only then is it known whether the end was a clean one (protocol.md C.6). Default 5 s.
+    #[must_use]
+    pub const fn with_error_grace(mut self, wait: Duration) -> Self {
+        self.error_grace = wait;
+        self
+    }
+
+    /// Server, SPDY: how long the second half of a stream is waited for after the first. Default
+    /// 30 s, as Kubernetes has it.
+    #[must_use]
+    pub const fn with_pair_timeout(mut self, wait: Duration) -> Self {
+        self.pair_timeout = wait;
+        self
+    }
+
+    /// Client, SPDY: how long the server may take to answer the health check of
+    /// [`Session::reusable`](crate::Session::reusable). Default 10 s.
+    #[must_use]
+    pub const fn with_check_timeout(mut self, wait: Duration) -> Self {
+        self.check_timeout = wait;
         self
     }
 
@@ -268,6 +318,31 @@ impl Config {
     /// See [`with_idle_timeout`](Self::with_idle_timeout).
     pub const fn idle_timeout(&self) -> Option<Duration> {
         self.idle_timeout
+    }
+
+    /// See [`with_max_streams`](Self::with_max_streams).
+    pub const fn max_streams(&self) -> usize {
+        self.max_streams
+    }
+
+    /// See [`with_spdy_limits`](Self::with_spdy_limits).
+    pub const fn spdy_limits(&self) -> spdy::Limits {
+        self.spdy
+    }
+
+    /// See [`with_error_grace`](Self::with_error_grace).
+    pub const fn error_grace(&self) -> Duration {
+        self.error_grace
+    }
+
+    /// See [`with_pair_timeout`](Self::with_pair_timeout).
+    pub const fn pair_timeout(&self) -> Duration {
+        self.pair_timeout
+    }
+
+    /// See [`with_check_timeout`](Self::with_check_timeout).
+    pub const fn check_timeout(&self) -> Duration {
+        self.check_timeout
     }
 
     /// The most bytes a session of `streams` streams can hold, when the transport hands in pieces of

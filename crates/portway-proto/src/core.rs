@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -25,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) stats: Stats,
     pub(crate) liveness: Liveness,
     events: VecDeque<StreamId>,
+    /// Server: streams that wait for `accept()`.
+    unclaimed: VecDeque<StreamId>,
     /// Every port was announced.
     announced: bool,
     /// The session has begun to close.
@@ -76,18 +78,18 @@ impl Liveness {
         self.sent_since_ping = true;
     }
 
-    /// A ping goes out: its payload.
-    pub(crate) const fn next_ping(&mut self) -> [u8; 4] {
+    /// A ping goes out: its number.
+    pub(crate) const fn next_ping(&mut self) -> u32 {
         self.ping = self.ping.wrapping_add(1);
         self.unanswered = true;
         self.sent_since_ping = false;
-        self.ping.to_be_bytes()
+        self.ping
     }
 
     /// The answer to the latest ping proves that the peer took all data before it. Nothing else
     /// does, not even data of the peer's: who talks need not listen.
-    pub(crate) fn pong(&mut self, payload: &[u8]) {
-        if payload == self.ping.to_be_bytes() {
+    pub(crate) const fn pong(&mut self, number: u32) {
+        if number == self.ping {
             self.sent_since_answer = self.sent_since_ping;
         }
     }
@@ -128,6 +130,7 @@ impl Core {
             stats: Stats::default(),
             liveness: Liveness::new(now),
             events: VecDeque::new(),
+            unclaimed: VecDeque::new(),
             announced: false,
             closing: false,
             ready_due: false,
@@ -135,14 +138,6 @@ impl Core {
             pausing: 0,
             paused_since: None,
         }
-    }
-
-    pub(crate) fn insert(&mut self, stream: Stream) -> StreamId {
-        let id = self.store.insert(stream);
-        if self.side == Side::Server {
-            self.opened(id);
-        }
-        id
     }
 
     pub(crate) fn arm_keep_alive(&mut self, now: Instant) {
@@ -158,8 +153,12 @@ impl Core {
     pub(crate) fn note_alive(&mut self, activity: bool, now: Instant) {
         self.liveness.heard();
         if activity {
-            self.liveness.last_activity = self.reading_time(now);
+            self.note_activity(now);
         }
+    }
+
+    pub(crate) fn note_activity(&mut self, now: Instant) {
+        self.liveness.last_activity = self.reading_time(now);
     }
 
     /// Every port was announced: news only to a session that has not begun to close.
@@ -177,7 +176,16 @@ impl Core {
     pub(crate) fn opened(&mut self, id: StreamId) {
         if self.recv_input(id, RecvInput::Opened) {
             self.raise(id, EventBit::Opened);
+            if self.side == Side::Server {
+                self.unclaimed.push_back(id);
+            }
         }
+    }
+
+    /// Server: the next stream that nobody has taken yet.
+    pub(crate) fn next_unclaimed(&mut self) -> Option<StreamId> {
+        let store = &self.store;
+        std::iter::from_fn(|| self.unclaimed.pop_front()).find(|id| store.get(*id).is_some())
     }
 
     /// Data for a stream.
@@ -287,10 +295,12 @@ impl Core {
         let Some(stream) = self.store.get_mut(id) else { return };
         if !stream.is_done() {
             let why = stream.take_text().unwrap_or(why);
+            stream.timers.disarm(Timer::Open);
             if stream.failure.is_none() {
                 stream.failure = Some(why);
                 self.raise(id, EventBit::Failed);
             }
+            self.schedule_end(id);
         }
         self.kill_send(id);
         self.stop_recv(id, now);
@@ -321,6 +331,21 @@ impl Core {
         if something && !stream.scheduled && !stream.send.is_over() {
             stream.scheduled = true;
             self.sched.push(id);
+        }
+    }
+
+    /// The stream is to be made known to the peer.
+    pub(crate) fn schedule_open(&mut self, id: StreamId) {
+        if let Some(stream) = self.store.get_mut(id) {
+            stream.scheduled = true;
+            self.sched.push(id);
+        }
+    }
+
+    /// The stream has an end to say that cannot wait for its turn, where the wire has words for it.
+    fn schedule_end(&mut self, id: StreamId) {
+        if self.capabilities.reset {
+            self.sched.push_front(id);
         }
     }
 
@@ -376,9 +401,29 @@ impl Core {
         };
         let later = due.filter(|at| *at > now);
         stream.timers.arm_at(Timer::HalfClose, later);
-        if due.is_some() && later.is_none() {
-            self.send_input(id, SendInput::FinDue);
+        if due.is_some() && later.is_none() && self.send_input(id, SendInput::FinDue) {
+            self.schedule_end(id);
         }
+    }
+
+    // -- waits
+
+    /// Arms a timer of a stream, unless it runs already.
+    pub(crate) fn arm_once(&mut self, id: StreamId, timer: Timer, wait: Duration, now: Instant) {
+        let now = self.reading_time(now);
+        if let Some(stream) = self.store.get_mut(id).filter(|stream| !stream.timers.runs(timer)) {
+            stream.timers.arm(timer, wait, now);
+        }
+    }
+
+    pub(crate) fn disarm(&mut self, id: StreamId, timer: Timer) {
+        if let Some(stream) = self.store.get_mut(id) {
+            stream.timers.disarm(timer);
+        }
+    }
+
+    pub(crate) fn has_error_text(&self, id: StreamId) -> bool {
+        self.store.get(id).is_some_and(|stream| !stream.error_text.is_empty())
     }
 
     // -- backpressure

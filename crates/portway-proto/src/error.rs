@@ -24,9 +24,6 @@ pub enum ConfigError {
     /// A client may ask for a port once: it could not tell two streams of one port apart.
     #[error("port {0} given twice: one session carries each port once")]
     DuplicatePort(Port),
-    /// This version has no mux for the form.
-    #[error("no mux for {0}")]
-    UnsupportedForm(WireForm),
 }
 
 /// Why a stream could not be opened. Nothing was sent.
@@ -39,6 +36,15 @@ pub enum OpenError {
     /// The port's only stream was opened before.
     #[error("port {0} is open already: this wire form carries one connection per port")]
     AlreadyOpen(Port),
+    /// As many streams as [`Config::max_streams`](crate::Config::max_streams) are there already.
+    #[error("the session carries {limit} streams already, as many as it may")]
+    TooManyStreams {
+        /// The limit.
+        limit: usize,
+    },
+    /// The session takes no new streams any more, while those it has go on.
+    #[error("the session takes no new streams: {0}")]
+    Retired(Retired),
     /// Only a client opens streams.
     #[error("a server accepts streams, it opens none")]
     NotAClient,
@@ -97,9 +103,59 @@ pub enum StreamError {
     /// The local consumer was too slow, and the overflow policy says that this ends the stream.
     #[error("the local consumer was too slow: more than the receive buffer was waiting for it")]
     Overflow,
+    /// The peer gave the stream up without a word.
+    #[error("the other side reset the stream")]
+    RemoteReset,
+    /// The server would not open it.
+    #[error("the server refused to open the stream")]
+    Refused,
+    /// The server did not answer the opening of the stream in time: something in it is stuck.
+    #[error("the server did not open the stream in time")]
+    OpenTimeout,
+    /// The server was going away and had not begun with it: nothing reached the pod.
+    #[error("the server is going away and did not take the stream")]
+    NotProcessed,
     /// The session ended under it.
     #[error("{0}")]
     Session(CloseReason),
+}
+
+/// Why a session takes no new streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Retired {
+    /// Its wire form fixes the streams at the upgrade.
+    #[error("its wire form fixes them at the upgrade")]
+    Fixed,
+    /// It is closed, or about to be.
+    #[error("it is closing")]
+    Closing,
+    /// The server announced that it goes away.
+    #[error("the server is going away")]
+    GoingAway,
+    /// A stream was not opened in time: part of the server is stuck, for this session.
+    #[error("the server left an earlier stream unopened")]
+    OpenTimeout,
+    /// Some of the five pings of the health check stayed unanswered: the same, seen earlier.
+    #[error("the server did not answer the health check")]
+    Unanswered,
+    /// All stream numbers were used.
+    #[error("its stream numbers are used up")]
+    Exhausted,
+}
+
+/// What [`Session::reusable`](crate::Session::reusable) found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reuse {
+    /// Nothing of earlier streams is left, and the server is alive: open the next.
+    Ready,
+    /// A stream is still there.
+    InUse,
+    /// The health check is under way; ask again after the next input.
+    Checking,
+    /// Never again.
+    No(Retired),
 }
 
 /// An error text from the other side: lossily decoded, bounded, and shown without control characters.
@@ -155,6 +211,9 @@ pub enum CloseReason {
     /// The peer broke the protocol.
     #[error("the server broke the protocol: {0}")]
     Violation(Violation),
+    /// The server announced that it goes away, and the streams it had are over.
+    #[error("the server is going away")]
+    GoingAway,
     /// The server did not announce the ports in time.
     #[error("the server did not announce its ports in time")]
     OpenTimeout,
@@ -180,6 +239,7 @@ impl CloseReason {
             | Self::Aborted
             | Self::Peer { .. }
             | Self::Disconnected
+            | Self::GoingAway
             | Self::OpenTimeout
             | Self::PeerDead => CloseFrame::new(CloseFrame::NORMAL, ""),
         }
@@ -222,6 +282,15 @@ pub enum Violation {
         /// The v4 channel number.
         channel: u8,
     },
+    /// The SPDY bytes are broken.
+    #[error("{0}")]
+    Spdy(#[from] crate::spdy::SpdyViolation),
+    /// The peer asks for answers and does not take them.
+    #[error("{waiting} answers wait to be sent: the other side asks faster than it listens")]
+    Flood {
+        /// How many.
+        waiting: usize,
+    },
     /// The transport's framing is broken: what a codec below the session found.
     #[error("{0}")]
     Framing(#[from] crate::ws::WsViolation),
@@ -231,9 +300,11 @@ impl Violation {
     /// The WebSocket close code that names it.
     pub fn close_code(&self) -> u16 {
         match self {
-            Self::ShortPrefix { .. } | Self::WrongPort { .. } | Self::Base64 { .. } => {
-                CloseFrame::PROTOCOL_ERROR
-            }
+            Self::ShortPrefix { .. }
+            | Self::WrongPort { .. }
+            | Self::Base64 { .. }
+            | Self::Spdy(_)
+            | Self::Flood { .. } => CloseFrame::PROTOCOL_ERROR,
             Self::TextMessage => CloseFrame::UNSUPPORTED_DATA,
             Self::Framing(violation) => violation.close_code(),
         }

@@ -168,6 +168,7 @@ mod recv_buf;
 mod sched;
 mod session;
 mod side;
+pub mod spdy;
 mod stats;
 mod store;
 mod stream;
@@ -179,8 +180,8 @@ pub mod ws;
 
 pub use config::{Config, HalfClose, OverflowPolicy};
 pub use error::{
-    CloseReason, ConfigError, OpenError, ReadError, RemoteText, StreamError, UnknownStream,
-    Violation, WriteError,
+    CloseReason, ConfigError, OpenError, ReadError, RemoteText, Retired, Reuse, StreamError,
+    UnknownStream, Violation, WriteError,
 };
 pub use event::{Event, StreamEvent};
 pub use message::{CloseFrame, Incoming, Kind, Transmit};

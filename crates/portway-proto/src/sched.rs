@@ -15,6 +15,11 @@ impl Sched {
         self.turns.push_back(id);
     }
 
+    /// Before all others. The caller makes sure that a stream does so at most twice in its life.
+    pub(crate) fn push_front(&mut self, id: StreamId) {
+        self.turns.push_front(id);
+    }
+
     pub(crate) fn pop(&mut self) -> Option<StreamId> {
         self.turns.pop_front()
     }

@@ -14,6 +14,8 @@ pub struct Stats {
     pub ignored_empty: u64,
     /// Messages on a channel that was never asked for.
     pub ignored_channel: u64,
+    /// SPDY frames that mean nothing here: SETTINGS, WINDOW_UPDATE, HEADERS and unknown ones.
+    pub ignored_frames: u64,
     /// Bytes for a stream that is over, or written by a client to an error channel.
     pub ignored_late: u64,
     /// Times that a slow consumer stopped the reading of the transport.

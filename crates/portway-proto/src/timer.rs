@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timer {
-    /// The server's announcement of the ports is due.
+    /// The server's announcement of the ports is due, or of one stream; a server's wait for the
+    /// second half of a stream.
     Open,
     /// The next keep-alive is due.
     KeepAlive,
@@ -18,15 +19,22 @@ pub enum Timer {
     Stall,
     /// No more of an error text is waited for.
     ErrorSettle,
+    /// The answers to the health check are due.
+    Check,
 }
 
 impl Timer {
-    const COUNT: usize = 7;
+    const COUNT: usize = 8;
 
     /// Suspended while nobody reads the transport: what these wait for may be lying there unread.
     pub(crate) const fn needs_reading(self) -> bool {
         match self {
-            Self::Open | Self::KeepAlive | Self::Idle | Self::HalfClose | Self::ErrorSettle => true,
+            Self::Open
+            | Self::KeepAlive
+            | Self::Idle
+            | Self::HalfClose
+            | Self::ErrorSettle
+            | Self::Check => true,
             // A close has to end even if nobody reads any more.
             Self::Stall | Self::Close => false,
         }
@@ -40,6 +48,7 @@ impl Timer {
         Self::HalfClose,
         Self::Stall,
         Self::ErrorSettle,
+        Self::Check,
     ];
 }
 
@@ -57,6 +66,10 @@ impl Timers {
 
     pub(crate) fn arm_at(&mut self, timer: Timer, at: Option<Instant>) {
         self.set(timer, at);
+    }
+
+    pub(crate) fn runs(&self, timer: Timer) -> bool {
+        self.deadlines.get(timer as usize).is_some_and(Option::is_some)
     }
 
     pub(crate) fn disarm(&mut self, timer: Timer) {

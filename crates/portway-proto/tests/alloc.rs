@@ -243,7 +243,7 @@ fn what_is_sent_lies_where_the_application_put_it() {
 #[test]
 fn what_is_moved_around_is_small() {
     let limits = [
-        ("Event", size_of::<Event>(), 32),
+        ("Event", size_of::<Event>(), 48),
         ("StreamEvent", size_of::<StreamEvent>(), 4),
         ("WriteError", size_of::<WriteError>(), 40),
         ("ReadError", size_of::<ReadError>(), 1),

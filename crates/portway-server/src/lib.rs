@@ -114,13 +114,16 @@
 // A refusal is an answer, made once a request, and what a gateway wants to send as it is.
 #![allow(clippy::result_large_err)]
 
+mod action;
 mod admission;
 mod answer;
+mod api;
 mod authorize;
 mod event;
 mod limits;
 mod local_pods;
 mod origins;
+mod pod_info;
 mod pods;
 mod reception;
 mod server;
@@ -128,12 +131,14 @@ mod serving;
 mod target;
 mod wording;
 
+pub use action::{Action, WantedPorts};
 pub use admission::Admission;
 pub use authorize::{Access, Authorize, ClientAddr, Verdict};
 pub use event::ServerEvent;
 pub use limits::Limits;
 pub use local_pods::{LocalPod, LocalPods};
 pub use origins::Origins;
+pub use pod_info::PodInfo;
 pub use pods::{NoPod, PodError, Pods};
 pub use portway_driver::proto::handshake::Peer;
 pub use server::Server;

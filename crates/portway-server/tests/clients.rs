@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use common::*;
 use portway_driver::proto::{CloseReason, Config, HalfClose, StreamError};
 use portway_driver::{
-    Connector, HttpConnector, Mapping, Net, Options, Port, PortForward, PortStream, RelayRules,
-    Runtime, WireForm,
+    Connector, HttpConnector, Mapping, Net, Options, Port, PortForward, PortStream, Protocol,
+    RelayRules, Runtime, WireForm,
 };
 use portway_server::{ServerEvent, Serving};
 
@@ -30,7 +30,8 @@ on_both_runtimes!(
     a_client_that_vanishes_resets_the_pod,
     the_observer_sees_sessions_come_and_go,
     shutdown_lets_sessions_finish,
-    shutdown_cuts_what_takes_longer,
+    shutdown_takes_leave_of_what_takes_longer,
+    shutdown_cuts_who_takes_no_leave,
     dropping_ends_everything,
 );
 
@@ -113,8 +114,9 @@ async fn echo_through_a_local_port<R: Runtime + Net>(rt: R) {
 async fn echo_in_process_in_both_codecs<R: Runtime + Net>(rt: R) {
     let serving = server(&rt).listen(LOCALHOST).await.unwrap();
     let port = echo_pod();
-    for form in [WireForm::V4, WireForm::V4Base64] {
-        let options = Options::new().with_forms(&[form]);
+    for (protocol, form) in [(Protocol::V4, WireForm::V4), (Protocol::V4Base64, WireForm::V4Base64)]
+    {
+        let options = Options::new().with_protocol(protocol);
         let mut forward = rt.forward(connector(&rt, &serving), &[port], options).await.unwrap();
         assert_eq!(forward.form(), form);
         let mut stream = forward.take(port).unwrap();
@@ -162,7 +164,7 @@ async fn a_refused_port_is_told_in_words<R: Runtime + Net>(rt: R) {
     let mapping = Mapping::new(0, port);
     let listening = rt.listen(connector(&rt, &serving), [mapping], Options::new()).await.unwrap();
     let end = local(listening.local_addr()).read(&mut [0]).unwrap_err();
-    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(end.kind(), ErrorKind::ConnectionReset);
 }
 
 async fn a_reset_of_the_pod_is_told_in_words<R: Runtime + Net>(rt: R) {
@@ -260,9 +262,24 @@ async fn many_ports_in_one_session<R: Runtime + Net>(rt: R) {
     assert_eq!(forward.closed().await, CloseReason::Done);
     let Ok(ServerEvent::Opened { ports: opened, .. }) = events.recv() else { panic!() };
     assert_eq!(opened, ports);
-    let Ok(ServerEvent::Ended { report, .. }) = events.recv() else { panic!() };
-    assert_eq!(report.relays.len(), 22);
-    assert_eq!(report.relays.iter().filter(|relay| relay.failure.is_some()).count(), 1);
+    let mut ended = Vec::new();
+    let totals = loop {
+        let event = events.recv().unwrap();
+        if let ServerEvent::Ended { session: 1, report } = event {
+            break report.totals;
+        }
+        let ServerEvent::Disconnected { session: 1, report } = event else { panic!("{event:?}") };
+        ended.push(report);
+    };
+    assert_eq!((totals.connections, totals.failed), (22, 1));
+    let failed = ended.iter().filter(|relay| relay.failure.is_some());
+    assert_eq!(failed.map(|relay| relay.port).collect::<Vec<_>>(), [Some(ports[7])]);
+    assert_eq!(ended.iter().map(|relay| relay.bytes_up).sum::<u64>(), totals.bytes_up);
+    let mut seen: Vec<_> = ended.iter().filter_map(|relay| relay.port).collect();
+    seen.sort_unstable();
+    let mut all = ports.clone();
+    all.sort_unstable();
+    assert_eq!(seen, all);
 }
 
 async fn the_pods_end_ends_the_session_a_second_later<R: Runtime + Net>(rt: R) {
@@ -323,7 +340,7 @@ async fn a_client_that_vanishes_resets_the_pod<R: Runtime + Net>(rt: R) {
     while raw.frame().unwrap().payload != b"\0here" {}
     drop(raw);
     let end = ears.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 async fn the_observer_sees_sessions_come_and_go<R: Runtime + Net>(rt: R) {
@@ -340,9 +357,12 @@ async fn the_observer_sees_sessions_come_and_go<R: Runtime + Net>(rt: R) {
     assert_eq!((target.to_string().as_str(), form), ("default/demo", WireForm::V4));
     assert_eq!(ports, [port]);
     assert!(client.is_some());
+    let Ok(ServerEvent::Disconnected { session: 1, report }) = events.recv() else { panic!() };
+    assert_eq!((report.port, report.bytes_up, report.bytes_down), (Some(port), 7, 2));
     let Ok(ServerEvent::Ended { session: 1, report, .. }) = events.recv() else { panic!() };
     assert_eq!(report.closed, CloseReason::Done);
-    assert_eq!((report.relays[0].bytes_up, report.relays[0].bytes_down), (7, 2));
+    assert_eq!((report.totals.bytes_up, report.totals.bytes_down), (7, 2));
+    assert!(report.relays.is_empty());
 
     let gone = rt.http(&(nobody + &serving.local_addr().to_string()), "default", "gone").unwrap();
     assert!(rt.forward(gone, &[port], Options::new()).await.is_err());
@@ -372,15 +392,47 @@ async fn shutdown_lets_sessions_finish<R: Runtime + Net>(rt: R) {
     assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
 }
 
-async fn shutdown_cuts_what_takes_longer<R: Runtime + Net>(rt: R) {
-    let serving = server(&rt).listen(LOCALHOST).await.unwrap();
-    let port = echo_pod();
+async fn shutdown_takes_leave_of_what_takes_longer<R: Runtime + Net>(rt: R) {
+    let (told, ears) = channel();
+    let port = pod(move |mut stream| {
+        stream.write_all(b"here").unwrap();
+        let mut all = Vec::new();
+        let end = stream.read_to_end(&mut all).map_err(|error| error.kind());
+        told.send((all, end)).unwrap();
+    });
+    let (server, events) = observed(server(&rt));
+    let serving = server.listen(LOCALHOST).await.unwrap();
     let mut open = stream(&rt, connector(&rt, &serving), port, Options::new()).await;
-    write(&mut open, b"x").await;
-    assert_eq!(read_exactly(&mut open, 1).await, b"x");
-    assert_eq!(serving.shutdown(Duration::from_millis(50)).await.connections, 1);
+    assert_eq!(read_exactly(&mut open, 4).await, b"here");
+    write(&mut open, b"half an upl").await;
+    let leave = Duration::from_millis(200);
+    let started = Instant::now();
+    assert_eq!(serving.shutdown(leave).await.connections, 1);
+    // A client that answers is not made to wait for the end of the time that it has for it.
+    assert!(started.elapsed() < leave + Duration::from_millis(300), "{:?}", started.elapsed());
     let (_, error) = read_to_end(&mut open).await;
-    assert_eq!(error, Some(StreamError::Session(CloseReason::Disconnected)));
+    let going = CloseReason::Peer { code: 1001, reason: "shutting down".into() };
+    assert_eq!(error, Some(StreamError::Session(going)));
+    let (all, end) = ears.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((all.as_slice(), end), (&b"half an upl"[..], Err(ErrorKind::ConnectionReset)));
+    let Ok(ServerEvent::Opened { .. }) = events.recv() else { panic!() };
+    let Ok(ServerEvent::Disconnected { report, .. }) = events.recv() else { panic!() };
+    assert!(report.failure.is_some());
+    let Ok(ServerEvent::Ended { report, .. }) = events.recv() else { panic!() };
+    assert_eq!(report.closed, CloseReason::Shutdown);
+}
+
+async fn shutdown_cuts_who_takes_no_leave<R: Runtime + Net>(rt: R) {
+    let serving = server(&rt).listen(LOCALHOST).await.unwrap();
+    let mut raw = Raw::v4(serving.local_addr(), &format!("{API}?ports={}", echo_pod()));
+    raw.frame().unwrap();
+    raw.frame().unwrap();
+    let started = Instant::now();
+    assert_eq!(serving.shutdown(Duration::ZERO).await.connections, 1);
+    let took = started.elapsed();
+    assert!(took > Duration::from_millis(400) && took < Duration::from_millis(1500), "{took:?}");
+    assert_eq!(raw.frame(), Some(frame(8, b"\x03\xe9shutting down")));
+    raw.expect_end();
 }
 
 async fn dropping_ends_everything<R: Runtime + Net>(rt: R) {

@@ -274,7 +274,7 @@ async fn an_api_server_reads_the_ports_itself<R: Runtime + Net>(rt: R) {
 async fn a_v5_client_is_sent_away_with_nothing<R: Runtime + Net>(rt: R) {
     let serving = server(&rt).listen(LOCALHOST).await.unwrap();
     for path in [format!("{API}?ports=80"), format!("{KUBELET}?port=80")] {
-        for offer in ["v5.channel.k8s.io", "SPDY/3.1+portforward.k8s.io"] {
+        for offer in ["v5.channel.k8s.io", "v5.channel.k8s.io, channel.k8s.io"] {
             let answer = Raw::ask(serving.local_addr(), &upgrade_request(&path, offer, &[]));
             assert_eq!((answer.status, answer.body.as_str()), (403, ""), "{offer}");
             assert_eq!(answer.header("Content-Length"), Some("0"));

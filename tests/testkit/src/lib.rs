@@ -15,5 +15,6 @@ pub mod ops;
 pub mod pair;
 pub mod rig;
 pub mod source;
+pub mod spdy;
 pub mod transcript;
 pub mod ws;

@@ -378,7 +378,9 @@ impl Rig {
     /// nothing any more.
     fn check(&mut self) {
         let held = self.session.stats().buffered;
-        let bound = self.config.worst_case(self.ports.len(), self.largest_piece);
+        let bound = self
+            .config
+            .worst_case(self.ports.len().max(self.session.streams()), self.largest_piece);
         assert!(!self.obedient || held <= bound, "holds {held} bytes, promised are {bound}");
         assert_eq!(self.session.poll_timeout().is_some(), self.session.timeout_reason().is_some());
         if self.session.is_closed() {

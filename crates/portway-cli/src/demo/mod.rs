@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use portway_tokio::{Events, ListenEvent, Listening, Mapping, Options, Port, PortForward, Tokio};
+use portway_tokio::{
+    Events, ListenEvent, Listening, Mapping, Options, Port, PortForward, Tokio, WireForm,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -20,7 +22,7 @@ use crate::failure::Failure;
 use crate::forward::stop;
 use crate::interrupt::Interrupts;
 use crate::output;
-use crate::report::{Report, Reporter, forwarding};
+use crate::report::{Report, Reporter, forwarding, reason};
 use cluster::Cluster;
 use transfer::Transfer;
 
@@ -92,7 +94,7 @@ impl Demo {
     /// One HTTP request through the forward.
     async fn get_the_page(&mut self) -> Result<(), Failure> {
         let started = Instant::now();
-        let (local, stream) = self.connect(WEB).await?;
+        let (local, stream, form) = self.connect(WEB).await?;
         let (status, body) = in_time("the page", web::get(stream)).await?;
         let took = started.elapsed().as_secs_f64() * 1e3;
         let url = format!("http://{local}/");
@@ -103,7 +105,7 @@ impl Demo {
             )));
         }
         output::line(format_args!(
-            "GET {url}: {status}, {} bytes in {took:.1} ms, the page that the pod serves",
+            "GET {url}: {status}, {} bytes in {took:.1} ms over {form}, the page that the pod serves",
             body.len()
         ));
         Ok(())
@@ -111,7 +113,7 @@ impl Demo {
 
     /// Bytes through the echo, both ways at once.
     async fn send_and_receive(&mut self, mib: u64) -> Result<(), Failure> {
-        let (_, stream) = self.connect(ECHO).await?;
+        let (_, stream, _) = self.connect(ECHO).await?;
         let transfer = transfer::both_ways(stream, mib * 1024 * 1024).await;
         let transfer =
             transfer.map_err(|e| Failure::new(format_args!("the transfer broke: {e}")))?;
@@ -131,22 +133,32 @@ impl Demo {
         Ok(())
     }
 
-    /// Connects to the local port that leads to `port`, and says that it is handled.
-    async fn connect(&mut self, port: Port) -> Result<(SocketAddr, TcpStream), Failure> {
+    /// Connects to the local port that leads to `port`, says that it is handled, and waits for the
+    /// session.
+    async fn connect(&mut self, port: Port) -> Result<(SocketAddr, TcpStream, WireForm), Failure> {
         let local = self.local(port)?;
         let stream = in_time("the local port", TcpStream::connect(local)).await?;
-        let accepted = async {
+        let connected = async {
             while let Some(event) = self.events.next().await {
-                let accepted = matches!(event, ListenEvent::Accepted { .. });
+                let outcome = match &event {
+                    ListenEvent::Connected { form, .. } => Some(Ok(*form)),
+                    ListenEvent::Failed { error, .. } => Some(Err(reason(error))),
+                    ListenEvent::Accepted { .. }
+                    | ListenEvent::Ended { .. }
+                    | ListenEvent::AcceptFailed { .. }
+                    | ListenEvent::Full { .. }
+                    | ListenEvent::Missed(_)
+                    | _ => None,
+                };
                 self.report.tell(event);
-                if accepted {
-                    return Ok(());
+                if let Some(outcome) = outcome {
+                    return outcome;
                 }
             }
-            Err("the listener is gone")
+            Err("it is gone".to_owned())
         };
-        in_time("the listener", accepted).await?;
-        Ok((local, stream))
+        let form = in_time("the listener", connected).await?;
+        Ok((local, stream, form))
     }
 
     fn local(&self, port: Port) -> Result<SocketAddr, Failure> {

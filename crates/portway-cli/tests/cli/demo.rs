@@ -23,6 +23,9 @@ fn the_demo_shows_a_page_and_a_transfer() {
         assert!(line.starts_with(expected), "{line}");
     }
     assert_eq!(lines.next(), None);
+    let page = ended.stdout.iter().find(|line| line.starts_with("GET ")).unwrap();
+    let (_, form) = page.split_once(" ms over ").expect("what is spoken");
+    assert!(form.ends_with(".k8s.io, the page that the pod serves"), "{page}");
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub(crate) async fn forward<R: Runtime, C: Connector>(
     ports: &[Port],
     options: &Options,
 ) -> Result<Forward, ConnectError> {
-    let dialled = Box::pin(dial(&runtime, &connector, ports, options)).await?;
+    let remembered = connector.remembered();
+    let dialled = Box::pin(dial(&runtime, &connector, ports, options, &remembered)).await?;
     let Dialled { mut session, transport, endpoint, form, took } = dialled;
     let mut ids = Vec::new();
     for (asked, actual) in ports.iter().zip(&endpoint.ports) {

@@ -1,18 +1,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
-use event_listener::Event;
 use tracing::Instrument;
 
 use super::events::EventSink;
 use crate::dial::{Dialled, dial};
-use crate::signal::Signal;
 use crate::{
-    Bound, Bridge, BridgeReport, ConnectError, Connector, ListenEvent, Listener, Meter, Options,
-    Runtime, Socket,
+    Bound, Bridge, BridgeReport, ConnectError, Connector, Lifecycle, ListenEvent, Listener, Meter,
+    Options, Presence, Remembered, Runtime, Socket,
 };
 
 /// Counters of a listener.
@@ -37,13 +35,8 @@ pub struct ListenStats {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) events: EventSink,
-    pub(crate) stop_accepting: Signal,
-    pub(crate) abort: Signal,
+    pub(crate) life: Arc<Lifecycle>,
     slots: Arc<Semaphore>,
-    open: AtomicUsize,
-    doors: AtomicUsize,
-    /// A connection or a door has ended.
-    ended: Event,
     accepted: AtomicU64,
     failed: AtomicU64,
     broken: AtomicU64,
@@ -56,8 +49,10 @@ pub(crate) struct Door<R, C> {
     runtime: R,
     connector: C,
     options: Arc<Options>,
+    remembered: Remembered,
     shared: Arc<Shared>,
     bound: Bound,
+    _presence: Presence,
 }
 
 impl<R: Runtime, C: Connector> Door<R, C> {
@@ -65,16 +60,18 @@ impl<R: Runtime, C: Connector> Door<R, C> {
         runtime: &R,
         connector: &C,
         options: &Arc<Options>,
+        remembered: &Remembered,
         shared: &Arc<Shared>,
         bound: Bound,
     ) -> Self {
-        shared.doors.fetch_add(1, Ordering::SeqCst);
         Self {
             runtime: runtime.clone(),
             connector: connector.clone(),
             options: Arc::clone(options),
+            remembered: remembered.clone(),
             shared: Arc::clone(shared),
             bound,
+            _presence: shared.life.door(),
         }
     }
 
@@ -82,9 +79,9 @@ impl<R: Runtime, C: Connector> Door<R, C> {
     /// only when its owner says so.
     pub(crate) async fn serve<L: Listener>(self, mut listener: L) {
         let mut patience = Self::FIRST_RETRY;
-        while let Some(slot) = self.shared.stop_accepting.or(self.slot()).await {
+        while let Some(slot) = self.shared.life.accepting(self.slot()).await {
             let accept = std::future::poll_fn(|cx| listener.poll_accept(cx));
-            match self.shared.stop_accepting.or(accept).await {
+            match self.shared.life.accepting(accept).await {
                 None => break,
                 Some(Ok((socket, from))) => {
                     patience = Self::FIRST_RETRY;
@@ -98,7 +95,7 @@ impl<R: Runtime, C: Connector> Door<R, C> {
                         retry_after: patience,
                     });
                     let retry = self.runtime.sleep_until(self.runtime.now() + patience);
-                    if self.shared.stop_accepting.or(retry).await.is_none() {
+                    if self.shared.life.accepting(retry).await.is_none() {
                         break;
                     }
                     patience = (patience * 2).min(Self::LAST_RETRY);
@@ -122,26 +119,20 @@ impl<R: Runtime, C: Connector> Door<R, C> {
     fn welcome<S: Socket>(&self, socket: S, from: SocketAddr, slot: SemaphoreGuardArc) {
         let Bound { local, remote, .. } = self.bound;
         let connection = self.shared.accepted.fetch_add(1, Ordering::Relaxed) + 1;
-        self.shared.open.fetch_add(1, Ordering::SeqCst);
         self.shared.events.send(ListenEvent::Accepted { connection, local, from, remote });
         let guest = Guest {
             runtime: self.runtime.clone(),
             connector: self.connector.clone(),
             options: Arc::clone(&self.options),
+            remembered: self.remembered.clone(),
             shared: Arc::clone(&self.shared),
             bound: self.bound,
             number: connection,
             _slot: slot,
+            _presence: self.shared.life.connection(),
         };
         let span = tracing::debug_span!("connection", number = connection, %local, %remote);
         self.runtime.spawn(guest.serve(socket).instrument(span));
-    }
-}
-
-impl<R, C> Drop for Door<R, C> {
-    fn drop(&mut self) {
-        self.shared.doors.fetch_sub(1, Ordering::SeqCst);
-        self.shared.ended.notify(usize::MAX);
     }
 }
 
@@ -150,17 +141,19 @@ struct Guest<R, C> {
     runtime: R,
     connector: C,
     options: Arc<Options>,
+    remembered: Remembered,
     shared: Arc<Shared>,
     bound: Bound,
     number: u64,
     _slot: SemaphoreGuardArc,
+    _presence: Presence,
 }
 
 impl<R: Runtime, C: Connector> Guest<R, C> {
     async fn serve<S: Socket>(self, mut socket: S) {
         // Boxed: what a dial needs is given back before the bytes begin to move, and an idle
         // connection should not carry it.
-        let dialling = Box::pin(self.shared.abort.or(self.dial()));
+        let dialling = Box::pin(self.shared.life.open(self.dial()));
         let Some(dialled) = dialling.await else {
             socket.abort();
             return;
@@ -177,7 +170,8 @@ impl<R: Runtime, C: Connector> Guest<R, C> {
     }
 
     async fn dial(&self) -> Result<Dialled<C::Io>, ConnectError> {
-        dial(&self.runtime, &self.connector, &[self.bound.remote], &self.options).await
+        let ports = [self.bound.remote];
+        dial(&self.runtime, &self.connector, &ports, &self.options, &self.remembered).await
     }
 
     async fn bridge<S: Socket>(&self, dialled: Dialled<C::Io>, socket: S) {
@@ -192,10 +186,10 @@ impl<R: Runtime, C: Connector> Guest<R, C> {
         if let Ok(id) = opened {
             bridge = bridge.with_socket(id, socket);
         }
-        if let Some(stop) = self.shared.abort.listen() {
+        if let Some(stop) = self.shared.life.closing() {
             bridge = bridge.with_stop(stop);
         }
-        let BridgeReport { closed, relays } = bridge.await;
+        let BridgeReport { closed, relays, .. } = bridge.await;
         let report = relays.into_iter().next().unwrap_or_default();
         if let Some(failure) = &report.failure {
             tracing::debug!(%failure, up = report.bytes_up, down = report.bytes_down, "broken");
@@ -207,23 +201,12 @@ impl<R: Runtime, C: Connector> Guest<R, C> {
     }
 }
 
-impl<R, C> Drop for Guest<R, C> {
-    fn drop(&mut self) {
-        self.shared.open.fetch_sub(1, Ordering::SeqCst);
-        self.shared.ended.notify(usize::MAX);
-    }
-}
-
 impl Shared {
-    pub(crate) fn new(max_sessions: usize) -> Self {
+    pub(crate) fn new(life: Arc<Lifecycle>, max_sessions: usize) -> Self {
         Self {
             events: EventSink::new(),
-            stop_accepting: Signal::default(),
-            abort: Signal::default(),
+            life,
             slots: Arc::new(Semaphore::new(max_sessions)),
-            open: AtomicUsize::new(0),
-            doors: AtomicUsize::new(0),
-            ended: Event::new(),
             accepted: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             broken: AtomicU64::new(0),
@@ -236,23 +219,11 @@ impl Shared {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ListenStats {
             accepted: get(&self.accepted),
-            open: self.open.load(Ordering::SeqCst),
+            open: self.life.connections(),
             failed: get(&self.failed),
             broken: get(&self.broken),
             bytes_up: get(&self.bytes_up),
             bytes_down: get(&self.bytes_down),
-        }
-    }
-
-    /// No connection and no listener is left.
-    pub(crate) async fn drained(&self) {
-        loop {
-            let ended = self.ended.listen();
-            let left = &[&self.open, &self.doors];
-            if left.iter().all(|counter| counter.load(Ordering::SeqCst) == 0) {
-                return;
-            }
-            ended.await;
         }
     }
 }

@@ -3,7 +3,7 @@ mod report;
 mod rules;
 
 pub use pod::{PodSocket, SocketUse, Wording};
-pub use report::{RelayFailure, RelayReport};
+pub use report::{RelayFailure, RelayReport, RelayTotals};
 pub use rules::RelayRules;
 
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use portway_proto::{ReadError, Session, StreamError, StreamId, WriteError};
+use portway_proto::{Port, ReadError, Session, StreamError, StreamId, WriteError};
 
 use crate::Socket;
 use crate::connection::Moved;
@@ -63,11 +63,11 @@ enum Outward {
 }
 
 impl<S: Socket> Relay<S> {
-    pub(crate) fn new(id: StreamId, socket: S, rules: RelayRules) -> Self {
-        Self::with(id, Some(socket), rules)
+    pub(crate) fn new(id: StreamId, port: Option<Port>, socket: S, rules: RelayRules) -> Self {
+        Self::with(id, port, Some(socket), rules)
     }
 
-    fn with(id: StreamId, socket: Option<S>, rules: RelayRules) -> Self {
+    fn with(id: StreamId, port: Option<Port>, socket: Option<S>, rules: RelayRules) -> Self {
         Self {
             id,
             socket,
@@ -80,20 +80,30 @@ impl<S: Socket> Relay<S> {
             look_at: None,
             wording: None,
             farewell: None,
-            report: RelayReport::default(),
+            report: RelayReport { port, ..RelayReport::default() },
         }
     }
 
     /// Server: a stream and its pod.
-    pub(crate) fn pod(id: StreamId, pod: PodSocket<S>, rules: RelayRules) -> Self {
-        let mut relay = Self::with(id, Some(pod.socket), rules);
+    pub(crate) fn pod(
+        id: StreamId,
+        port: Option<Port>,
+        pod: PodSocket<S>,
+        rules: RelayRules,
+    ) -> Self {
+        let mut relay = Self::with(id, port, Some(pod.socket), rules);
         relay.wording = Some(pod.wording);
         relay
     }
 
     /// A stream whose socket could not be had.
-    pub(crate) fn refused(id: StreamId, rules: RelayRules, why: String) -> Self {
-        let mut relay = Self::with(id, None, rules);
+    pub(crate) fn refused(
+        id: StreamId,
+        port: Option<Port>,
+        rules: RelayRules,
+        why: String,
+    ) -> Self {
+        let mut relay = Self::with(id, port, None, rules);
         relay.report.failure = Some(RelayFailure::Refused(why));
         relay
     }

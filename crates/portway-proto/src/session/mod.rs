@@ -1,3 +1,4 @@
+mod mux;
 mod recv_half;
 mod send_half;
 
@@ -9,13 +10,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use self::mux::Mux;
 use crate::core::Core;
-use crate::stream::{SendInput, Stream};
+use crate::stream::{SendInput, SendState, Stream};
 use crate::timer::{Timer, Timers};
-use crate::v4::V4;
 use crate::{
     Capabilities, CloseFrame, CloseReason, Config, ConfigError, Event, Incoming, Kind, OpenError,
-    Port, Side, Stats, StreamError, StreamId, Transmit, UnknownStream, Violation, WireForm,
+    Port, Retired, Reuse, Side, Stats, StreamError, StreamId, Transmit, UnknownStream, Violation,
+    WireForm,
 };
 
 /// One upgraded connection and the streams it carries. See the [crate docs](crate) for the contract
@@ -29,12 +31,6 @@ pub struct Session {
     pong: Option<Bytes>,
     ping_due: bool,
     keep_alive_due: bool,
-}
-
-/// How streams are put on the wire.
-#[derive(Debug)]
-enum Mux {
-    V4(V4),
 }
 
 #[derive(Debug)]
@@ -58,7 +54,8 @@ impl Session {
     /// Our side asked for `ports`, in this order, and the server has upgraded.
     ///
     /// # Errors
-    /// No port, a port twice, or more ports than the form can number: check before dialling.
+    /// v4: no port, a port twice, or more ports than the form can number: check before dialling.
+    /// On SPDY every stream names its port, and `ports` is not looked at.
     pub fn client(
         config: Arc<Config>,
         form: WireForm,
@@ -71,7 +68,7 @@ impl Session {
     /// Our side is next to the pod and has upgraded a client that asked for `ports`.
     ///
     /// # Errors
-    /// No port, or more ports than the form can number. A port may be there twice.
+    /// v4: no port, or more ports than the form can number. A port may be there twice.
     pub fn server(
         config: Arc<Config>,
         form: WireForm,
@@ -89,11 +86,9 @@ impl Session {
         now: Instant,
     ) -> Result<Self, ConfigError> {
         let mut core = Core::new(side, form.capabilities(), config, now);
-        let mux = match form {
-            WireForm::V4 | WireForm::V4Base64 => Mux::V4(V4::new(&mut core, form, ports)?),
-            WireForm::Tunnel | WireForm::Spdy => return Err(ConfigError::UnsupportedForm(form)),
-        };
+        let mux = Mux::new(&mut core, form, ports)?;
         match side {
+            Side::Client if core.is_announced() => {}
             Side::Client => core.timers.arm(Timer::Open, core.config.open_timeout(), now),
             Side::Server => core.ready(),
         }
@@ -115,7 +110,12 @@ impl Session {
         if !self.is_listening() {
             return;
         }
-        self.core.note_alive(!matches!(piece, Incoming::Pong(_)), now);
+        let activity = match piece {
+            Incoming::Pong(_) => false,
+            Incoming::Binary { .. } => self.mux.every_message_counts(),
+            Incoming::Text { .. } | Incoming::Ping(_) | Incoming::Close(_) => true,
+        };
+        self.core.note_alive(activity, now);
         let result = match piece {
             Incoming::Ping(payload) => {
                 // Nothing follows our Close.
@@ -126,15 +126,21 @@ impl Session {
             }
             Incoming::Pong(payload) => {
                 self.core.stats.pongs += 1;
-                self.core.liveness.pong(&payload);
+                if let Ok(number) = payload.as_ref().try_into() {
+                    self.core.liveness.pong(u32::from_be_bytes(number));
+                }
                 Ok(())
             }
             Incoming::Close(frame) => {
                 self.handle_close(frame, now);
                 Ok(())
             }
-            Incoming::Binary { bytes, end } => self.handle_data(bytes, end, now),
-            Incoming::Text { bytes, end } if self.takes_text() => self.handle_data(bytes, end, now),
+            Incoming::Binary { bytes, end } => {
+                self.mux.handle_data(&mut self.core, bytes, end, now)
+            }
+            Incoming::Text { bytes, end } if self.mux.takes_text(self.core.side) => {
+                self.mux.handle_data(&mut self.core, bytes, end, now)
+            }
             Incoming::Text { .. } => Err(Violation::TextMessage),
         };
         if let Err(violation) = result {
@@ -173,9 +179,8 @@ impl Session {
         if let State::Closed = self.state {
             return None;
         }
-        let Mux::V4(mux) = &mut self.mux;
-        if let Some(prologue) = mux.prologue(&self.core) {
-            return Some(prologue);
+        if let Some(control) = self.mux.control(&mut self.core, now) {
+            return Some(control);
         }
         if let Some(payload) = self.pong.take() {
             return Some(Transmit::new(Kind::Pong, payload));
@@ -184,16 +189,18 @@ impl Session {
             self.core.stats.pings += 1;
             self.core.arm_keep_alive(now);
             let number = self.core.liveness.next_ping();
-            return Some(Transmit::new(Kind::Ping, Bytes::copy_from_slice(&number)));
+            return Some(self.mux.ping(self.core.side, number));
         }
-        if std::mem::take(&mut self.keep_alive_due) {
-            return Some(mux.keep_alive());
+        if std::mem::take(&mut self.keep_alive_due)
+            && let Some(keep_alive) = self.mux.keep_alive(self.core.side)
+        {
+            return Some(keep_alive);
         }
         while let Some(id) = self.core.sched.pop() {
             if let Some(stream) = self.core.store.get_mut(id) {
                 stream.scheduled = false;
             }
-            if let Some(transmit) = mux.transmit(&mut self.core, id, now) {
+            if let Some(transmit) = self.mux.transmit(&mut self.core, id, now) {
                 self.note_progress(now);
                 return Some(transmit);
             }
@@ -242,18 +249,14 @@ impl Session {
         if !matches!(self.state, State::Open) {
             return Err(OpenError::Closed);
         }
-        let Mux::V4(mux) = &self.mux;
-        let id = mux.open(&self.core, port)?;
+        let id = self.mux.open(&mut self.core, port)?;
         self.claim(id);
         Ok(id)
     }
 
     /// Server: the next stream that the client opened, in its order.
     pub fn accept(&mut self) -> Option<StreamId> {
-        if self.core.side == Side::Client {
-            return None;
-        }
-        let (id, _) = self.core.store.iter().find(|(_, stream)| !stream.claimed)?;
+        let id = self.core.next_unclaimed()?;
         self.claim(id);
         Some(id)
     }
@@ -293,12 +296,26 @@ impl Session {
 
     /// Forgets a stream; one that is not done is reset first.
     pub fn release(&mut self, id: StreamId, now: Instant) {
+        let send = self.core.store.get(id).map_or(SendState::Dead, |stream| stream.send);
         self.core.abandon(id, StreamError::Reset, now);
         self.core.store.remove(id);
+        self.mux.released(&mut self.core, id, send);
         self.check_over(now);
     }
 
     // -- lifecycle
+
+    /// Client: whether the session can carry another connection now that its streams are released.
+    ///
+    /// The first call after that starts a health check: five pings, sent after everything else. A
+    /// Kubernetes server deals them to its five workers in turn, so that five answers prove that
+    /// none is stuck behind an earlier connection (protocol.md C.8). What was never used is ready.
+    pub fn reusable(&mut self, _now: Instant) -> Reuse {
+        if self.core.side == Side::Server || !matches!(self.state, State::Open) {
+            return Reuse::No(Retired::Closing);
+        }
+        self.mux.reusable(&self.core)
+    }
 
     /// Ends the session: what was written is still sent, then a Close message, then the peer's
     /// answer is waited for. After a [`CloseReason::Violation`] nothing of that but the Close.
@@ -359,27 +376,16 @@ impl Session {
         }
     }
 
-    /// Rulings: a client takes text only where the form is text; a server does not look at the
-    /// opcode, as the reference does not.
-    fn takes_text(&self) -> bool {
-        let Mux::V4(mux) = &self.mux;
-        self.core.side == Side::Server || mux.is_text()
-    }
-
-    fn handle_data(&mut self, bytes: Bytes, end: bool, now: Instant) -> Result<(), Violation> {
-        let Mux::V4(mux) = &mut self.mux;
-        mux.handle_data(&mut self.core, bytes, end, now)
-    }
-
     fn handle_close(&mut self, frame: Option<CloseFrame>, now: Instant) {
         // 1005 is RFC 6455's word for "no code given".
         let CloseFrame { code, reason } = frame.unwrap_or_else(|| CloseFrame::new(1005, ""));
-        let reason = if code == CloseFrame::NORMAL && self.core.is_announced() {
+        let clean = self.core.is_announced() && !self.mux.is_busy();
+        let reason = if code == CloseFrame::NORMAL && clean {
             CloseReason::Done
         } else {
             CloseReason::Peer { code, reason: reason.into() }
         };
-        self.core.end_all(&reason, now);
+        self.end_streams(&reason, now);
         let echo = if CloseFrame::may_be_sent(code) { code } else { CloseFrame::NORMAL };
         match &mut self.state {
             State::Open => {
@@ -396,6 +402,12 @@ impl Session {
         }
     }
 
+    /// The session ends under all streams, for those that have not come to their own end.
+    fn end_streams(&mut self, reason: &CloseReason, now: Instant) {
+        self.mux.settle(&mut self.core, now);
+        self.core.end_all(reason, now);
+    }
+
     fn begin_close(&mut self, reason: CloseReason, now: Instant) {
         if !matches!(self.state, State::Open) {
             // A violation while we wait for the peer's Close: there is nothing left to wait for.
@@ -406,7 +418,7 @@ impl Session {
         }
         let peer_is_done = matches!(reason, CloseReason::Violation(_));
         if peer_is_done {
-            self.core.end_all(&reason, now);
+            self.end_streams(&reason, now);
         } else {
             for slot in 0..self.core.store.slots() {
                 if let Some(id) = self.core.store.id_at(slot) {
@@ -432,7 +444,14 @@ impl Session {
     /// The Close message, once nothing goes before it.
     fn poll_close(&mut self, now: Instant) -> Option<Transmit> {
         let State::Closing(closing) = &mut self.state else { return None };
-        let frame = closing.frame.take()?;
+        let frame = closing.frame.as_ref()?;
+        // A peer that said goodbye itself wants to hear of nothing but its faults.
+        let welcome = !closing.peer_is_done || matches!(closing.reason, CloseReason::Violation(_));
+        if welcome && let Some(goodbye) = self.mux.goodbye(&closing.reason) {
+            return Some(goodbye);
+        }
+        let frame = frame.clone();
+        closing.frame = None;
         if closing.peer_is_done {
             let reason = closing.reason.clone();
             self.finish_close(reason, now);
@@ -448,7 +467,7 @@ impl Session {
             State::Closing(closing) => closing.reason,
             State::Closed => return,
         };
-        self.core.end_all(&cause, now);
+        self.end_streams(&cause, now);
         self.core.timers.disarm_all();
         for slot in 0..self.core.store.slots() {
             let id = self.core.store.id_at(slot);
@@ -475,9 +494,10 @@ impl Session {
 
     /// Closes a session in which no stream has anything to say any more.
     fn check_over(&mut self, now: Instant) {
-        let Mux::V4(mux) = &self.mux;
-        if matches!(self.state, State::Open) && mux.is_over(&self.core) {
-            self.begin_close(CloseReason::Done, now);
+        if matches!(self.state, State::Open)
+            && let Some(reason) = self.mux.over(&self.core)
+        {
+            self.begin_close(reason, now);
         }
     }
 
@@ -515,7 +535,7 @@ impl Session {
         match timer {
             Timer::Open => {
                 let reason = CloseReason::OpenTimeout;
-                self.core.end_all(&reason, now);
+                self.end_streams(&reason, now);
                 self.begin_close(reason, now);
             }
             Timer::KeepAlive => self.keep_alive(now),
@@ -528,6 +548,7 @@ impl Session {
                 }
             }
             Timer::Close => self.finish_close(CloseReason::Disconnected, now),
+            Timer::Check => self.mux.check_timeout(),
             Timer::HalfClose | Timer::Stall | Timer::ErrorSettle => {}
         }
     }
@@ -536,8 +557,9 @@ impl Session {
         match timer {
             Timer::HalfClose => self.core.linger(id, now),
             Timer::Stall => self.core.overflow(id, now),
-            Timer::ErrorSettle => self.core.end_recv(id, None, now),
-            Timer::Open | Timer::KeepAlive | Timer::Idle | Timer::Close => {}
+            Timer::ErrorSettle => self.mux.settle_timeout(&mut self.core, id, now),
+            Timer::Open => self.mux.open_timeout(&mut self.core, id, now),
+            Timer::KeepAlive | Timer::Idle | Timer::Close | Timer::Check => {}
         }
     }
 
@@ -548,7 +570,6 @@ impl Session {
         }
         // The answer is due some time after the transport has taken the ping, not before.
         self.ping_due = true;
-        // To a client an empty message would only be something it does not know.
-        self.keep_alive_due = self.core.side == Side::Client;
+        self.keep_alive_due = true;
     }
 }

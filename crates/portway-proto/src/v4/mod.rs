@@ -80,7 +80,10 @@ impl V4 {
         }
         let prefixed = [core.side == Side::Server; 2];
         let pairs = ports.iter().map(|port| {
-            let stream = core.insert(Stream::new(*port, &core.config, ports.len()));
+            let stream = core.store.insert(Stream::new(*port, &core.config, ports.len()));
+            if core.side == Side::Server {
+                core.opened(stream);
+            }
             Pair { port: *port, stream, prefixed }
         });
         let pairs = pairs.collect();

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use portway_proto::{
-    CloseReason, Config, ConfigError, Event, HalfClose, Incoming, OpenError, OverflowPolicy, Port,
-    ReadError, Session, StreamError, UnknownStream, Violation, WireForm, WriteError,
+    CloseReason, Config, Event, HalfClose, Incoming, OpenError, OverflowPolicy, Port, ReadError,
+    StreamError, UnknownStream, Violation, WriteError,
 };
 use portway_testkit::rig::{End, Rig, secs};
 
@@ -35,15 +35,6 @@ fn each_side_keeps_to_its_verb() {
     let id = rig.open(8080);
     assert!(rig.fail(id, "only a server says why").is_err());
     assert_eq!(rig.try_write(id, b"and nothing has happened"), Ok(()));
-}
-
-#[test]
-fn a_form_without_a_mux_is_refused() {
-    for form in [WireForm::Tunnel, WireForm::Spdy] {
-        let result =
-            Session::client(Config::client().into(), form, &[port(80)], Rig::client(&[1]).now());
-        assert_eq!(result.unwrap_err(), ConfigError::UnsupportedForm(form));
-    }
 }
 
 #[test]

@@ -1,0 +1,679 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::check::Check;
+use super::pair::{Answer, End, Half, Lane, Pair};
+use super::{
+    Decoder, Frame, HeaderDecoder, HeaderEncoder, Headers, data_head, put_go_away, put_ping,
+    put_rst_stream, put_syn_reply, put_syn_stream, status,
+};
+use crate::core::Core;
+use crate::stream::{SendState, Stream};
+use crate::timer::Timer;
+use crate::{
+    CloseReason, Kind, OpenError, Port, Retired, Reuse, Side, StreamError, StreamId, Transmit,
+    Violation,
+};
+
+/// The stream pairs of one SPDY connection, tunnelled or plain.
+#[derive(Debug)]
+pub(crate) struct Spdy {
+    decoder: Decoder,
+    headers_in: HeaderDecoder,
+    headers_out: HeaderEncoder,
+    /// Which pair a number on the wire belongs to. What is not here is over, or never was.
+    wires: BTreeMap<u32, (StreamId, Lane)>,
+    /// By stream. One that was released stays until both its ends were said.
+    pairs: BTreeMap<StreamId, Pair>,
+    /// Server: pairs of which one half is there.
+    waiting: BTreeMap<Box<[u8]>, StreamId>,
+    answers: VecDeque<Answer>,
+    /// Client: the next number for a stream; odd.
+    next_stream: u32,
+    next_request: u64,
+    /// The highest number that the peer gave a stream.
+    last_of_peer: u32,
+    check: Check,
+    retired: Option<Retired>,
+    /// Nothing but a goodbye is sent any more.
+    mute: bool,
+    goodbye_said: bool,
+}
+
+/// The highest stream number: they do not wrap (protocol.md C.5).
+const LAST_STREAM: u32 = 0x7fff_ffff;
+
+/// Most bytes of one DATA frame.
+const MAX_DATA: usize = 0xff_ffff;
+
+impl Spdy {
+    pub(crate) fn new(core: &Core) -> Self {
+        let limits = core.config.spdy_limits();
+        Self {
+            decoder: Decoder::new(limits),
+            headers_in: HeaderDecoder::new(limits),
+            headers_out: HeaderEncoder::new(),
+            wires: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            answers: VecDeque::new(),
+            next_stream: 1,
+            next_request: 0,
+            last_of_peer: 0,
+            check: Check::default(),
+            retired: None,
+            mute: false,
+            goodbye_said: false,
+        }
+    }
+
+    // -- inputs
+
+    /// Client: a stream of that port. The server hears of it with the next message.
+    pub(crate) fn open(&mut self, core: &mut Core, port: Port) -> Result<StreamId, OpenError> {
+        if let Some(why) = self.retired {
+            return Err(OpenError::Retired(why));
+        }
+        let limit = core.config.max_streams();
+        if self.pairs.len() >= limit {
+            return Err(OpenError::TooManyStreams { limit });
+        }
+        // Numbers are given when the opening goes out: on the wire they must rise.
+        let unnumbered = self.pairs.values().filter(|pair| pair.data.is_none()).count();
+        let left = (LAST_STREAM - self.next_stream) as usize / 4;
+        if left <= unnumbered {
+            self.retired = Some(Retired::Exhausted);
+            return Err(OpenError::Retired(Retired::Exhausted));
+        }
+        let id = core.store.insert(Stream::new(port, &core.config, limit));
+        self.pairs.insert(id, Pair::new());
+        core.schedule_open(id);
+        Ok(id)
+    }
+
+    /// Bytes of the connection, cut anywhere.
+    pub(crate) fn handle_data(
+        &mut self,
+        core: &mut Core,
+        mut bytes: Bytes,
+        now: Instant,
+    ) -> Result<(), Violation> {
+        while let Some(frame) = self.decoder.decode(&mut bytes)? {
+            self.handle_frame(core, frame, now)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody asks for the stream any more. `send` is where its sending half stood.
+    pub(crate) fn released(&mut self, core: &mut Core, id: StreamId, send: SendState) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        for half in pair.halves_mut() {
+            self.answers.extend(match core.side {
+                // The end that was reached is still owed.
+                Side::Server if half.ours.is_over() => None,
+                Side::Server if send == SendState::Finished => half.finish(),
+                Side::Client | Side::Server => half.reset(),
+            });
+        }
+        self.forget(core, id);
+    }
+
+    /// What a stream was waiting for did not come in time.
+    pub(crate) fn open_timeout(&mut self, core: &mut Core, id: StreamId, now: Instant) {
+        match core.side {
+            Side::Client => {
+                // Part of the server may be stuck for good (protocol.md C.8): no more of this.
+                self.retired.get_or_insert(Retired::OpenTimeout);
+                core.abandon(id, StreamError::OpenTimeout, now);
+            }
+            Side::Server => {
+                let Some(pair) = self.pairs.get_mut(&id) else { return };
+                let name = String::from_utf8_lossy(pair.request.as_deref().unwrap_or_default());
+                let text = format!("request {name}: timed out waiting for streams");
+                if let Some(error) = &mut pair.error {
+                    self.answers.push_back(Answer::Text { stream: error.stream, text });
+                    self.answers.extend(error.finish());
+                }
+                self.drop_unpaired(core, id);
+            }
+        }
+    }
+
+    /// The end of the error text was waited for long enough.
+    pub(crate) fn settle_timeout(&mut self, core: &mut Core, id: StreamId, now: Instant) {
+        self.conclude(core, id, now);
+    }
+
+    /// The connection has ended: what is known of streams by now is all there is to know.
+    pub(crate) fn settle(&mut self, core: &mut Core, now: Instant) {
+        let ended = |(id, pair): (&StreamId, &Pair)| pair.data_end().is_over().then_some(*id);
+        for id in self.pairs.iter().filter_map(ended).collect::<Vec<_>>() {
+            if core.side == Side::Client {
+                self.conclude(core, id, now);
+            }
+        }
+        self.mute = true;
+    }
+
+    pub(crate) fn check_timeout(&mut self) {
+        if matches!(self.check, Check::Sent { .. }) {
+            self.retired.get_or_insert(Retired::Unanswered);
+        }
+    }
+
+    // -- outputs
+
+    /// What goes before the data of streams.
+    pub(crate) fn control(&mut self, core: &mut Core, now: Instant) -> Option<Transmit> {
+        /// Of one message; the next takes the rest.
+        const BATCH: usize = 16 * 1024;
+        if self.mute {
+            return None;
+        }
+        let mut out = BytesMut::new();
+        while out.len() < BATCH
+            && let Some(answer) = self.answers.pop_front()
+        {
+            match answer {
+                Answer::Reply { stream } => {
+                    let mut block = BytesMut::new();
+                    self.headers_out.encode(&[], &mut block);
+                    put_syn_reply(&mut out, stream, false, &block);
+                }
+                Answer::Text { stream, text } => {
+                    out.put_slice(&data_head(stream, text.len(), false));
+                    out.put_slice(text.as_bytes());
+                }
+                Answer::Fin { stream } => out.put_slice(&data_head(stream, 0, true)),
+                Answer::Reset { stream, status } => put_rst_stream(&mut out, stream, status),
+                Answer::Pong { id } => put_ping(&mut out, id),
+            }
+        }
+        if matches!(self.check, Check::Asked) && self.answers.is_empty() {
+            // All in one message: another ping between them would take a worker's turn.
+            let first = core.liveness.next_ping();
+            put_ping(&mut out, ping_id(core.side, first));
+            for _ in 1..Check::PINGS {
+                put_ping(&mut out, ping_id(core.side, core.liveness.next_ping()));
+            }
+            core.stats.pings += u64::from(Check::PINGS);
+            core.timers.arm(Timer::Check, core.config.check_timeout(), now);
+            self.check = Check::sent(first);
+        }
+        (!out.is_empty()).then(|| message(out))
+    }
+
+    /// The next message of a stream whose turn it is.
+    pub(crate) fn transmit(
+        &mut self,
+        core: &mut Core,
+        id: StreamId,
+        now: Instant,
+    ) -> Option<Transmit> {
+        if self.mute {
+            return None;
+        }
+        let max = core.config.max_payload().min(MAX_DATA);
+        let pair = self.pairs.get_mut(&id)?;
+        let stream = core.store.get_mut(id)?;
+        let abandoned = stream.failure.is_some() && stream.recv.is_over();
+        let Some(data) = &mut pair.data else {
+            if !abandoned {
+                return Some(self.announce(core, id, now));
+            }
+            // The server never heard of it.
+            self.forget(core, id);
+            return None;
+        };
+        if abandoned {
+            self.answers.extend(pair.halves_mut().filter_map(Half::reset));
+            self.forget(core, id);
+            return self.control(core, now);
+        }
+        if let Some(bytes) = stream.send_buf.pop(max) {
+            let head = data_head(data.stream, bytes.len(), false);
+            core.count_out(id, bytes.len());
+            core.after_send(id, now);
+            return Some(Transmit::with_head(Kind::Binary, head, bytes));
+        }
+        if let Some(text) = stream.farewell.take() {
+            let error = pair.error.as_mut()?;
+            let text = text.slice(..text.len().min(MAX_DATA));
+            let mut out = BytesMut::with_capacity(text.len() + 40);
+            out.put_slice(&data_head(error.stream, text.len(), false));
+            out.put_slice(&text);
+            // The order of protocol.md D.5.
+            for half in [Some(data), Some(error)].into_iter().flatten() {
+                if let Some(Answer::Reset { stream, status }) = half.reset() {
+                    put_rst_stream(&mut out, stream, status);
+                }
+            }
+            core.after_send(id, now);
+            return Some(message(out));
+        }
+        if stream.send == SendState::Finished {
+            self.answers.extend(data.finish());
+            if core.side == Side::Server {
+                self.answers.extend(pair.error.as_mut().and_then(Half::finish));
+            }
+            return self.control(core, now);
+        }
+        None
+    }
+
+    /// A keep-alive.
+    pub(crate) fn ping(side: Side, number: u32) -> Transmit {
+        let mut out = BytesMut::with_capacity(12);
+        put_ping(&mut out, ping_id(side, number));
+        message(out)
+    }
+
+    /// The last that is said: the end of every stream that has none, and of the connection.
+    pub(crate) fn goodbye(&mut self, status: u32) -> Option<Transmit> {
+        if std::mem::replace(&mut self.goodbye_said, true) {
+            return None;
+        }
+        let mut out = BytesMut::new();
+        if !self.mute {
+            for answer in self.pairs.values_mut().flat_map(Pair::halves_mut).filter_map(Half::reset)
+            {
+                if let Answer::Reset { stream, status } = answer {
+                    put_rst_stream(&mut out, stream, status);
+                }
+            }
+        }
+        put_go_away(&mut out, self.last_of_peer, status);
+        self.mute = true;
+        Some(message(out))
+    }
+
+    // -- what can be said of it
+
+    /// Some stream would be cut off by the end of the connection.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.pairs.values().any(|pair| !pair.data_end().is_over())
+    }
+
+    /// Why the session ends by itself, if it does.
+    pub(crate) fn over(&self) -> Option<CloseReason> {
+        let over = self.retired == Some(Retired::GoingAway) && self.pairs.is_empty();
+        over.then_some(CloseReason::GoingAway)
+    }
+
+    pub(crate) fn reusable(&mut self, core: &Core) -> Reuse {
+        if let Some(why) = self.retired {
+            return Reuse::No(why);
+        }
+        if !self.pairs.is_empty() || core.store.len() > 0 {
+            return Reuse::InUse;
+        }
+        match self.check {
+            Check::Passed => Reuse::Ready,
+            Check::Due => {
+                self.check = Check::Asked;
+                Reuse::Checking
+            }
+            Check::Asked | Check::Sent { .. } => Reuse::Checking,
+        }
+    }
+
+    // -- frames
+
+    fn handle_frame(
+        &mut self,
+        core: &mut Core,
+        frame: Frame,
+        now: Instant,
+    ) -> Result<(), Violation> {
+        if let Frame::Ping { id } = frame
+            && let Some(number) = ping_number(core.side, id)
+        {
+            self.handle_pong(core, number);
+            return Ok(());
+        }
+        // The answers to our own pings are no news; everything else is.
+        core.note_activity(now);
+        match frame {
+            Frame::Data { stream, bytes, fin, end } => {
+                core.stats.messages_in += u64::from(end);
+                self.handle_bytes(core, stream, bytes, now);
+                if fin {
+                    self.handle_end(core, stream, End::Fin, now);
+                }
+            }
+            Frame::SynStream { stream, fin, block, .. } => {
+                // Also that of a stream which is refused: the next needs what it leaves behind.
+                let headers = self.headers_in.decode(&block)?;
+                self.handle_syn(core, stream, &headers, now);
+                if fin {
+                    self.handle_end(core, stream, End::Fin, now);
+                }
+            }
+            Frame::SynReply { stream, fin, block } => {
+                self.headers_in.decode(&block)?;
+                self.handle_reply(core, stream);
+                if fin {
+                    self.handle_end(core, stream, End::Fin, now);
+                }
+            }
+            Frame::Headers { block, .. } => {
+                self.headers_in.decode(&block)?;
+                core.stats.ignored_frames += 1;
+            }
+            Frame::RstStream { stream, .. } => self.handle_end(core, stream, End::Reset, now),
+            Frame::Ping { id } => self.answers.push_back(Answer::Pong { id }),
+            Frame::GoAway { last, .. } => self.handle_go_away(core, last, now),
+            Frame::Settings { .. } | Frame::WindowUpdate { .. } | Frame::Unknown { .. } => {
+                core.stats.ignored_frames += 1;
+            }
+        }
+        // What honest clients open at once, four times over.
+        let waiting = self.answers.len();
+        if waiting > 1024 + 8 * core.config.max_streams() {
+            return Err(Violation::Flood { waiting });
+        }
+        Ok(())
+    }
+
+    fn handle_bytes(&mut self, core: &mut Core, stream: u32, bytes: Bytes, now: Instant) {
+        let half = self.wires.get(&stream).and_then(|(id, lane)| {
+            let half = self.pairs.get(id)?.half(*lane)?;
+            (!half.theirs.is_over()).then_some((*id, *lane))
+        });
+        match half {
+            Some((id, Lane::Data)) => core.receive(id, bytes, now),
+            Some((id, Lane::Error)) if core.side == Side::Client => {
+                core.receive_error(id, &bytes, false, now);
+                // The ends of both streams follow a text, from servers that say them (trap 32).
+                self.expect_end(core, id, now);
+            }
+            // Late, as Go peers are (protocol.md C.7), or a word of the client's on an error stream.
+            Some((_, Lane::Error)) | None => core.stats.ignored_late += bytes.len() as u64,
+        }
+    }
+
+    fn handle_reply(&mut self, core: &mut Core, stream: u32) {
+        let Some((id, lane)) = self.wires.get(&stream).copied() else { return };
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        if let Some(half) = pair.half_mut(lane) {
+            half.replied = true;
+        }
+        if core.side == Side::Client && pair.is_replied() {
+            core.disarm(id, Timer::Open);
+            core.opened(id);
+        }
+    }
+
+    /// The peer has ended its direction of a stream.
+    fn handle_end(&mut self, core: &mut Core, stream: u32, how: End, now: Instant) {
+        let Some((id, lane)) = self.wires.get(&stream).copied() else { return };
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        let Some(half) = pair.half_mut(lane) else { return };
+        // Only a client takes back an end of its own: it lost interest in the answer.
+        let again = core.side == Side::Client || half.theirs == End::Reset || how == End::Fin;
+        if half.theirs.is_over() && again {
+            return;
+        }
+        half.theirs = how;
+        if how == End::Reset {
+            half.ours = End::Reset;
+        }
+        match core.side {
+            Side::Client => self.handle_pod_end(core, id, lane, now),
+            Side::Server => self.handle_client_end(core, id, lane, now),
+        }
+    }
+
+    fn handle_pod_end(&mut self, core: &mut Core, id: StreamId, lane: Lane, now: Instant) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        let reset = pair.half(lane).is_some_and(|half| half.theirs == End::Reset);
+        if reset && !pair.is_replied() {
+            core.abandon(id, StreamError::Refused, now);
+            return;
+        }
+        if lane == Lane::Data {
+            // At once, and nothing after it: a second frame that comes late wedges a worker of the
+            // server for good (protocol.md trap 29).
+            if let Some(data) = &mut pair.data
+                && !data.ours.is_over()
+            {
+                self.answers.extend(data.reset());
+            }
+            core.kill_send(id);
+        }
+        if pair.data_end().is_over() && pair.error_is_over() {
+            self.conclude(core, id, now);
+        } else {
+            self.expect_end(core, id, now);
+        }
+    }
+
+    fn handle_client_end(&mut self, core: &mut Core, id: StreamId, lane: Lane, now: Instant) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        let end = pair.half(lane).map_or(End::Open, |half| half.theirs);
+        match (lane, end) {
+            // Before there is a pod to tell: said when there is one.
+            (_, End::Fin) if !pair.is_whole() => {}
+            (_, End::Reset) if !pair.is_whole() => self.drop_unpaired(core, id),
+            (Lane::Data, End::Fin) => core.end_recv(id, None, now),
+            (Lane::Data, End::Reset) => {
+                self.answers.extend(pair.error.as_mut().and_then(Half::finish));
+                core.end_recv(id, Some(StreamError::RemoteReset), now);
+                core.kill_send(id);
+            }
+            (Lane::Data, End::Open) | (Lane::Error, _) => {}
+        }
+    }
+
+    /// Client: the data is over, or an error text has begun. What is missing comes soon or never.
+    fn expect_end(&self, core: &mut Core, id: StreamId, now: Instant) {
+        let Some(pair) = self.pairs.get(&id) else { return };
+        if pair.data_end().is_over() || core.has_error_text(id) {
+            core.arm_once(id, Timer::ErrorSettle, core.config.error_grace(), now);
+        }
+    }
+
+    /// Client: all is known of how a stream went.
+    fn conclude(&mut self, core: &mut Core, id: StreamId, now: Instant) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        let clean = pair.data_end() == End::Fin;
+        let unfinished = pair.halves_mut().filter(|half| !half.theirs.is_over());
+        self.answers.extend(unfinished.filter_map(Half::reset));
+        self.forget(core, id);
+        core.end_recv(id, (!clean).then_some(StreamError::RemoteReset), now);
+        core.kill_send(id);
+    }
+
+    fn handle_pong(&mut self, core: &mut Core, number: u32) {
+        core.stats.pongs += 1;
+        core.liveness.pong(number);
+        if self.check.pong(number) {
+            core.timers.disarm(Timer::Check);
+        }
+    }
+
+    fn handle_go_away(&mut self, core: &mut Core, last: u32, now: Instant) {
+        self.retired = Some(Retired::GoingAway);
+        if core.side == Side::Server {
+            return;
+        }
+        let unseen = |(id, pair): (&StreamId, &Pair)| {
+            let newest = pair.halves().map(|half| half.stream).max();
+            newest.is_none_or(|stream| stream > last).then_some(*id)
+        };
+        for id in self.pairs.iter().filter_map(unseen).collect::<Vec<_>>() {
+            self.forget(core, id);
+            core.abandon(id, StreamError::NotProcessed, now);
+        }
+    }
+
+    /// The peer opens a stream.
+    fn handle_syn(&mut self, core: &mut Core, stream: u32, headers: &Headers, now: Instant) {
+        let refuse = |status| Answer::Reset { stream, status };
+        if core.side == Side::Client {
+            self.answers.push_back(refuse(status::REFUSED_STREAM));
+            return;
+        }
+        if stream.is_multiple_of(2) || stream <= self.last_of_peer {
+            self.answers.push_back(refuse(status::PROTOCOL_ERROR));
+            self.handle_end(core, stream, End::Reset, now);
+            return;
+        }
+        self.last_of_peer = stream;
+        if core.closing || self.retired.is_some() {
+            return;
+        }
+        let Some((lane, port)) = opening(headers) else {
+            self.answers.push_back(refuse(status::CANCEL));
+            return;
+        };
+        let request = request_of(headers, lane, stream);
+        let (id, pair) = match self.waiting.get(&request) {
+            Some(id) => (*id, self.pairs.entry(*id).or_insert_with(Pair::new)),
+            None if self.pairs.len() >= core.config.max_streams() => {
+                self.answers.push_back(refuse(status::REFUSED_STREAM));
+                return;
+            }
+            None => {
+                let streams = core.config.max_streams();
+                let id = core.store.insert(Stream::new(port, &core.config, streams));
+                core.arm_once(id, Timer::Open, core.config.pair_timeout(), now);
+                self.waiting.insert(request.clone(), id);
+                (id, self.pairs.entry(id).or_insert_with(Pair::new))
+            }
+        };
+        if pair.half(lane).is_some() {
+            let kind = if lane == Lane::Error { "error" } else { "data" };
+            let name = String::from_utf8_lossy(&request);
+            let text = format!(
+                "error processing stream for request {name}: {kind} stream already assigned"
+            );
+            if let Some(error) = &pair.error {
+                self.answers.push_back(Answer::Text { stream: error.stream, text });
+            }
+            self.answers.push_back(refuse(status::CANCEL));
+            return;
+        }
+        // Before anything else on the stream: the peer drops what comes earlier (trap 26).
+        self.answers.push_back(Answer::Reply { stream });
+        *pair.half_mut(lane) = Some(Half::new(stream, port));
+        pair.request.get_or_insert_with(|| request.clone());
+        self.wires.insert(stream, (id, lane));
+        if pair.is_whole() {
+            self.waiting.remove(&request);
+            self.pair_up(core, id, now);
+        }
+    }
+
+    /// Server: both streams are there, so the pod can be dialled.
+    fn pair_up(&mut self, core: &mut Core, id: StreamId, now: Instant) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        pair.request = None;
+        core.disarm(id, Timer::Open);
+        if let (Some(data), Some(stream)) = (&pair.data, core.store.get_mut(id)) {
+            stream.port = data.port;
+        }
+        core.opened(id);
+        if pair.data_end() == End::Fin {
+            core.end_recv(id, None, now);
+        }
+    }
+
+    /// Client: the message that opens a stream on the wire.
+    fn announce(&mut self, core: &mut Core, id: StreamId, now: Instant) -> Transmit {
+        let mut out = BytesMut::with_capacity(256);
+        if let (Some(pair), Some(stream)) = (self.pairs.get_mut(&id), core.store.get(id)) {
+            let (port, request) = (stream.port.to_string(), self.next_request.to_string());
+            let mut half = |lane, kind| {
+                let number = self.next_stream;
+                self.next_stream += 2;
+                let mut block = BytesMut::new();
+                let headers = [("port", &*port), ("requestid", &*request), ("streamtype", kind)];
+                self.headers_out.encode(&headers, &mut block);
+                put_syn_stream(&mut out, number, false, &block);
+                self.wires.insert(number, (id, lane));
+                Half::new(number, stream.port)
+            };
+            // The error stream first, as every client of Kubernetes does it. Nothing is ever written
+            // to it: nobody reads there.
+            let mut error = half(Lane::Error, "error");
+            pair.data = Some(half(Lane::Data, "data"));
+            if error.finish().is_some() {
+                out.put_slice(&data_head(error.stream, 0, true));
+            }
+            pair.error = Some(error);
+        }
+        self.next_request += 1;
+        self.check = Check::Due;
+        core.timers.disarm(Timer::Check);
+        core.arm_once(id, Timer::Open, core.config.open_timeout(), now);
+        // What was written meanwhile follows, or the end.
+        core.schedule_open(id);
+        message(out)
+    }
+
+    /// Server: a pair that will not be whole.
+    fn drop_unpaired(&mut self, core: &mut Core, id: StreamId) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        let unsaid = pair.halves_mut().filter(|half| !half.ours.is_over());
+        self.answers.extend(unsaid.filter_map(Half::reset));
+        if let Some(request) = pair.request.take() {
+            self.waiting.remove(&request);
+        }
+        self.forget(core, id);
+        core.store.remove(id);
+    }
+
+    /// Whatever still comes for it is late from now on.
+    fn forget(&mut self, core: &mut Core, id: StreamId) {
+        let Some(pair) = self.pairs.remove(&id) else { return };
+        for half in pair.halves() {
+            self.wires.remove(&half.stream);
+        }
+        core.disarm(id, Timer::Open);
+        core.disarm(id, Timer::ErrorSettle);
+    }
+}
+
+fn message(out: BytesMut) -> Transmit {
+    Transmit::new(Kind::Binary, out.freeze())
+}
+
+/// What a stream is for, if it says so in the way that Kubernetes understands (protocol.md C.5).
+fn opening(headers: &Headers) -> Option<(Lane, Port)> {
+    let port = std::str::from_utf8(headers.get("port")?).ok()?.parse().ok()?;
+    match headers.get("streamtype")? {
+        b"error" => Some((Lane::Error, port)),
+        b"data" => Some((Lane::Data, port)),
+        _ => None,
+    }
+}
+
+/// What both streams of a pair have in common. Old clients do not name it: their data stream comes
+/// right after the error stream.
+fn request_of(headers: &Headers, lane: Lane, stream: u32) -> Box<[u8]> {
+    if let Some(name) = headers.get("requestid") {
+        return name.into();
+    }
+    let error = if lane == Lane::Error { stream } else { stream.saturating_sub(2) };
+    error.to_string().into_bytes().into()
+}
+
+/// Pings of a client are odd, those of a server even (protocol.md C.5).
+const fn ping_id(side: Side, number: u32) -> u32 {
+    match side {
+        Side::Client => number.wrapping_mul(2).wrapping_sub(1),
+        Side::Server => number.wrapping_mul(2),
+    }
+}
+
+/// Which of our pings that is, if it is one.
+const fn ping_number(side: Side, id: u32) -> Option<u32> {
+    match side {
+        Side::Client if id % 2 == 1 => Some(id / 2 + 1),
+        Side::Server if id.is_multiple_of(2) => Some(id / 2),
+        Side::Client | Side::Server => None,
+    }
+}
