@@ -21,8 +21,10 @@ type lie func(http.ResponseWriter, *http.Request) http.ResponseWriter
 
 // lieOf tells by its name how a pod misbehaves; nil is an honest one.
 func lieOf(pod string) lie {
-	if lie, ok := lies[pod]; ok {
-		return lie
+	for _, lies := range []map[string]lie{lies, spdyLies} {
+		if lie, ok := lies[pod]; ok {
+			return lie
+		}
 	}
 	for prefix, make := range liesWithNumber {
 		if digits, ok := strings.CutPrefix(pod, prefix); ok {

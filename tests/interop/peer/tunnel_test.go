@@ -205,3 +205,70 @@ func TestPlainSPDYWhereNoWebSocketGetsThrough(t *testing.T) {
 		}
 	}
 }
+
+// What kubectl's code makes of the lies that it survives: "hello", or a part and an error text.
+func TestSPDYLies(t *testing.T) {
+	for pod, want := range map[string][2]string{
+		"pod-spdy-settings":        {"hello", ""},
+		"pod-spdy-ping-flood":      {"hello", ""},
+		"pod-spdy-data-after-fin":  {"hello", ""},
+		"pod-spdy-unknown-streams": {"hello", ""},
+		"pod-spdy-windows":         {"hello", ""},
+		"pod-spdy-replies-twice":   {"hello", ""},
+		"pod-spdy-bytewise":        {"hello", ""},
+		"pod-spdy-empties":         {"hello", ""},
+		"pod-spdy-fragments":       {"hello", ""},
+		"pod-spdy-error-after-fin": {"partial", refusal},
+		"pod-spdy-error-first":     {"partial", refusal},
+		"pod-spdy-error-split":     {"partial", refusal},
+		"pod-spdy-error-fin":       {"partial", refusal},
+		"pod-spdy-eof":             {"partial", ""},
+		"pod-spdy-goaway-mid":      {"partial", ""},
+		"pod-spdy-truncated":       {"", ""},
+	} {
+		t.Run(pod, func(t *testing.T) {
+			t.Parallel()
+			eachSPDY(t, func(t *testing.T, tunnelled bool) {
+				if !tunnelled && (pod == "pod-spdy-empties" || pod == "pod-spdy-fragments") {
+					t.Skip("only in a WebSocket")
+				}
+				conn, err := dialSPDY(t, startServer(t), pod, tunnelled)
+				if err != nil {
+					t.Fatal(err)
+				}
+				errors, data, err := pairAtOnce(conn, 8080)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, _ := io.ReadAll(data)
+				text, _ := io.ReadAll(errors)
+				if string(got) != want[0] || string(text) != want[1] {
+					t.Fatalf("%q, error text %q", got, text)
+				}
+			})
+		})
+	}
+}
+
+// pairAtOnce opens both streams without waiting for the first one's reply.
+func pairAtOnce(conn httpstream.Connection, port int) (errors, data httpstream.Stream, err error) {
+	headers := func(kind string) http.Header {
+		h := http.Header{}
+		h.Set("streamtype", kind)
+		h.Set("port", strconv.Itoa(port))
+		h.Set("requestid", "0")
+		return h
+	}
+	failed := make(chan error, 1)
+	go func() {
+		var err error
+		errors, err = conn.CreateStream(headers("error"))
+		failed <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	data, err = conn.CreateStream(headers("data"))
+	if first := <-failed; first != nil {
+		err = first
+	}
+	return errors, data, err
+}
