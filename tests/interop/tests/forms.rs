@@ -1,5 +1,7 @@
 //! What the forms differ in: which is chosen, what each can say, and how the last of it is ended.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod common;
 
 use std::time::{Duration, Instant};
