@@ -9,7 +9,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use common::*;
-use portway_driver::proto::{CloseReason, Config, HalfClose, StreamError};
+use portway_driver::proto::{CloseReason, Config, HalfClose, OpenError, StreamError};
 use portway_driver::{
     Connector, HttpConnector, Mapping, Net, Options, Port, PortForward, PortStream, Protocol,
     RelayRules, Runtime, WireForm,
@@ -18,7 +18,9 @@ use portway_server::{ServerEvent, Serving};
 
 on_both_runtimes!(
     echo_through_a_local_port,
-    echo_in_process_in_both_codecs,
+    echo_in_process_in_every_form,
+    a_tunnel_opens_a_port_as_often_as_wanted_and_v4_once,
+    the_last_handle_that_is_dropped_ends_the_session,
     five_megabytes_from_a_pod_that_speaks_first,
     a_refused_port_is_told_in_words,
     a_reset_of_the_pod_is_told_in_words,
@@ -53,7 +55,7 @@ async fn stream<R: Runtime + Net, C: Connector>(
     port: Port,
     options: Options,
 ) -> PortStream {
-    rt.forward(connector, &[port], options).await.unwrap().take(port).unwrap()
+    rt.forward(connector, &[port], options).await.unwrap().open(port).unwrap()
 }
 
 async fn write(stream: &mut PortStream, mut bytes: &[u8]) {
@@ -112,17 +114,65 @@ async fn echo_through_a_local_port<R: Runtime + Net>(rt: R) {
     }
 }
 
-async fn echo_in_process_in_both_codecs<R: Runtime + Net>(rt: R) {
+async fn echo_in_process_in_every_form<R: Runtime + Net>(rt: R) {
     let serving = server(&rt).listen(LOCALHOST).await.unwrap();
     let port = echo_pod();
-    for (protocol, form) in [(Protocol::V4, WireForm::V4), (Protocol::V4Base64, WireForm::V4Base64)]
-    {
+    for (protocol, form) in [
+        (Protocol::V4, WireForm::V4),
+        (Protocol::V4Base64, WireForm::V4Base64),
+        (Protocol::Tunnel, WireForm::Tunnel),
+        (Protocol::Spdy, WireForm::Spdy),
+        (Protocol::Auto, WireForm::Tunnel),
+    ] {
         let options = Options::new().with_protocol(protocol);
         let mut forward = rt.forward(connector(&rt, &serving), &[port], options).await.unwrap();
         assert_eq!(forward.form(), form);
-        let mut stream = forward.take(port).unwrap();
+        let mut stream = forward.open(port).unwrap();
         write(&mut stream, &pattern(100_000)).await;
         assert!(read_exactly(&mut stream, 100_000).await == pattern(100_000));
+    }
+}
+
+async fn a_tunnel_opens_a_port_as_often_as_wanted_and_v4_once<R: Runtime + Net>(rt: R) {
+    let serving = server(&rt).listen(LOCALHOST).await.unwrap();
+    let (asked, other) = (echo_pod(), answer_pod());
+    for protocol in [Protocol::Tunnel, Protocol::Spdy] {
+        let options = Options::new().with_protocol(protocol);
+        let mut forward = rt.forward(connector(&rt, &serving), &[asked], options).await.unwrap();
+        let mut streams: Vec<_> = (0..5).map(|_| forward.open(asked).unwrap()).collect();
+        for (stream, text) in streams.iter_mut().zip([b"0", b"1", b"2", b"3", b"4"]) {
+            write(stream, text).await;
+            assert_eq!(read_exactly(stream, 1).await, text);
+        }
+        let mut stream = forward.open(other).expect("a port that was not named before");
+        write(&mut stream, b"x\n").await;
+        assert_eq!(read_to_end(&mut stream).await, (b"answer\n".to_vec(), None));
+    }
+    let options = Options::new().with_protocol(Protocol::V4);
+    let mut forward = rt.forward(connector(&rt, &serving), &[asked], options).await.unwrap();
+    let _once = forward.open(asked).unwrap();
+    assert_eq!(forward.open(asked).unwrap_err(), OpenError::AlreadyOpen(asked));
+    assert_eq!(forward.open(other).unwrap_err(), OpenError::NotRequested(other));
+}
+
+async fn the_last_handle_that_is_dropped_ends_the_session<R: Runtime + Net>(rt: R) {
+    let (server, events) = observed(server(&rt));
+    let serving = server.listen(LOCALHOST).await.unwrap();
+    let ended = || {
+        let ended = |event| matches!(event, ServerEvent::Ended { .. });
+        events.try_iter().any(ended)
+    };
+    for protocol in [Protocol::V4, Protocol::Tunnel, Protocol::Spdy] {
+        let (port, options) = (echo_pod(), Options::new().with_protocol(protocol));
+        let mut forward = rt.forward(connector(&rt, &serving), &[port], options).await.unwrap();
+        let mut stream = forward.open(port).unwrap();
+        drop(forward);
+        write(&mut stream, b"x").await;
+        assert_eq!(read_exactly(&mut stream, 1).await, b"x", "{protocol}: a stream keeps it going");
+        assert!(!ended(), "{protocol}");
+        drop(stream);
+        let next = || events.recv_timeout(PATIENCE).unwrap();
+        while !matches!(next(), ServerEvent::Ended { .. }) {}
     }
 }
 
@@ -246,7 +296,7 @@ async fn many_ports_in_one_session<R: Runtime + Net>(rt: R) {
     ports.insert(7, refused);
     ports.insert(11, answer_pod());
     let mut forward = rt.forward(connector(&rt, &serving), &ports, Options::new()).await.unwrap();
-    let mut streams: Vec<_> = ports.iter().map(|port| forward.take(*port).unwrap()).collect();
+    let mut streams: Vec<_> = ports.iter().map(|port| forward.open(*port).unwrap()).collect();
     // One that fails and one that ends leave the others alone.
     let (_, error) = read_to_end(&mut streams[7]).await;
     assert!(error.unwrap().to_string().contains("connection refused"));
