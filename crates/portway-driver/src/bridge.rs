@@ -26,6 +26,7 @@ pub struct Bridge<R: Runtime, T, S> {
     rules: RelayRules,
     relays: Vec<Relay<S>>,
     pods: Option<Pods<S>>,
+    retire: Option<EventListener>,
     close: Option<EventListener>,
     stop: Option<EventListener>,
     meter: Option<Arc<dyn Meter>>,
@@ -84,6 +85,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             rules,
             relays: Vec::new(),
             pods: None,
+            retire: None,
             close: None,
             stop: None,
             meter: None,
@@ -107,6 +109,12 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     /// Server: dials the pod for every stream that the client opens.
     pub fn with_pods(mut self, dial: impl FnMut(Port) -> DialPod<S> + Send + 'static) -> Self {
         self.pods = Some(Pods { dial: Box::new(dial), pending: Vec::new() });
+        self
+    }
+
+    /// Takes no new streams once told so, and closes the session with its last one.
+    pub fn with_retire(mut self, retire: EventListener) -> Self {
+        self.retire = Some(retire);
         self
     }
 
@@ -283,6 +291,9 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
         let this = self.get_mut();
         if is_told(&mut this.stop, cx) {
             this.abort();
+        }
+        if is_told(&mut this.retire, cx) {
+            this.session.retire(CloseReason::Shutdown, this.runtime.now());
         }
         if is_told(&mut this.close, cx) {
             this.session.close(CloseReason::Shutdown, this.runtime.now());

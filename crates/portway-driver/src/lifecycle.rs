@@ -77,6 +77,11 @@ impl Lifecycle {
         self.closing.or(work).await
     }
 
+    /// Told when no more is accepted; `None` if that time has come.
+    pub fn refusing(&self) -> Option<EventListener> {
+        self.accepting.listen()
+    }
+
     /// Told when what is left is to be closed with a goodbye; `None` if that time has come.
     pub fn closing(&self) -> Option<EventListener> {
         self.closing.listen()

@@ -27,7 +27,7 @@ on_both_runtimes!(
     what_a_pod_said_before_it_hung_up_on_an_upload_arrives,
     sixty_four_programs_at_once,
     many_ports_in_one_session,
-    the_pods_end_ends_the_session_a_second_later,
+    the_pods_end_ends_a_v4_session_a_second_later,
     the_clients_end_becomes_a_fin_only_where_the_rules_say_so,
     a_client_that_vanishes_resets_the_pod,
     a_client_that_vanishes_is_noticed_behind_a_pod_that_does_not_read,
@@ -295,7 +295,8 @@ async fn many_ports_in_one_session<R: Runtime + Net>(rt: R) {
     let mut ports: Vec<Port> = (0..20).map(|_| echo_pod()).collect();
     ports.insert(7, refused);
     ports.insert(11, answer_pod());
-    let mut forward = rt.forward(connector(&rt, &serving), &ports, Options::new()).await.unwrap();
+    let options = Options::new().with_protocol(Protocol::V4);
+    let mut forward = rt.forward(connector(&rt, &serving), &ports, options).await.unwrap();
     let mut streams: Vec<_> = ports.iter().map(|port| forward.open(*port).unwrap()).collect();
     // One that fails and one that ends leave the others alone.
     let (_, error) = read_to_end(&mut streams[7]).await;
@@ -333,7 +334,7 @@ async fn many_ports_in_one_session<R: Runtime + Net>(rt: R) {
     assert_eq!(seen, all);
 }
 
-async fn the_pods_end_ends_the_session_a_second_later<R: Runtime + Net>(rt: R) {
+async fn the_pods_end_ends_a_v4_session_a_second_later<R: Runtime + Net>(rt: R) {
     for rules in [RelayRules::RUNTIME, RelayRules::FAITHFUL] {
         let (told, ears) = channel();
         let port = pod(move |mut stream| {
@@ -344,7 +345,8 @@ async fn the_pods_end_ends_the_session_a_second_later<R: Runtime + Net>(rt: R) {
             told.send(all).unwrap();
         });
         let serving = server(&rt).with_rules(rules).listen(LOCALHOST).await.unwrap();
-        let mut stream = stream(&rt, connector(&rt, &serving), port, Options::new()).await;
+        let options = Options::new().with_protocol(Protocol::V4);
+        let mut stream = stream(&rt, connector(&rt, &serving), port, options).await;
         assert_eq!(read_exactly(&mut stream, 3).await, b"bye");
         let started = Instant::now();
         // The other direction goes on for that time.
@@ -431,7 +433,9 @@ async fn the_observer_sees_sessions_come_and_go<R: Runtime + Net>(rt: R) {
     let (server, events) = observed(server(&rt));
     let serving = server.listen(LOCALHOST).await.unwrap();
     let (port, nobody) = (answer_pod(), "http://".to_owned());
-    let mut opened = stream(&rt, connector(&rt, &serving), port, Options::new()).await;
+    let mut opened =
+        stream(&rt, connector(&rt, &serving), port, Options::new().with_protocol(Protocol::V4))
+            .await;
     write(&mut opened, b"x\n").await;
     assert_eq!(read_to_end(&mut opened).await, (b"answer\n".to_vec(), None));
     let Ok(ServerEvent::Opened { session: 1, target, ports, form, client, .. }) = events.recv()
@@ -455,55 +459,71 @@ async fn the_observer_sees_sessions_come_and_go<R: Runtime + Net>(rt: R) {
 }
 
 async fn shutdown_lets_sessions_finish<R: Runtime + Net>(rt: R) {
-    let serving = server(&rt).listen(LOCALHOST).await.unwrap();
-    let addr = serving.local_addr();
-    let port = answer_pod();
-    let mut open = stream(&rt, connector(&rt, &serving), port, Options::new()).await;
-    let mut idle = Raw::connect(addr);
-    let mut shutdown = Box::pin(serving.shutdown(Duration::MAX));
-    // The first poll makes it stop accepting.
-    let mut polled = false;
-    std::future::poll_fn(|cx| {
-        assert!(polled || shutdown.as_mut().poll(cx).is_pending());
-        polled = true;
-        std::task::Poll::Ready(())
-    })
-    .await;
-    idle.expect_end();
-    write(&mut open, b"x\n").await;
-    assert_eq!(read_to_end(&mut open).await, (b"answer\n".to_vec(), None));
-    assert_eq!(shutdown.await.connections, 0);
-    assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
+    for protocol in [Protocol::V4, Protocol::Tunnel, Protocol::Spdy] {
+        let options = Options::new().with_protocol(protocol);
+        let serving = server(&rt).listen(LOCALHOST).await.unwrap();
+        let addr = serving.local_addr();
+        let port = pod(|mut stream| {
+            stream.write_all(b"hello").unwrap();
+            stream.read_exact(&mut [0]).unwrap();
+            stream.write_all(b"answer\n").unwrap();
+        });
+        let mut open = stream(&rt, connector(&rt, &serving), port, options).await;
+        assert_eq!(read_exactly(&mut open, 5).await, b"hello");
+        let mut idle = Raw::connect(addr);
+        let mut shutdown = Box::pin(serving.shutdown(Duration::MAX));
+        // The first poll makes it stop accepting.
+        let mut polled = false;
+        std::future::poll_fn(|cx| {
+            assert!(polled || shutdown.as_mut().poll(cx).is_pending());
+            polled = true;
+            std::task::Poll::Ready(())
+        })
+        .await;
+        idle.expect_end();
+        write(&mut open, b"x").await;
+        assert_eq!(read_to_end(&mut open).await, (b"answer\n".to_vec(), None));
+        assert_eq!(shutdown.await.connections, 0);
+        assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
+    }
 }
 
 async fn shutdown_takes_leave_of_what_takes_longer<R: Runtime + Net>(rt: R) {
-    let (told, ears) = channel();
-    let port = pod(move |mut stream| {
-        stream.write_all(b"here").unwrap();
-        let mut all = Vec::new();
-        let end = stream.read_to_end(&mut all).map_err(|error| error.kind());
-        told.send((all, end)).unwrap();
-    });
-    let (server, events) = observed(server(&rt));
-    let serving = server.listen(LOCALHOST).await.unwrap();
-    let mut open = stream(&rt, connector(&rt, &serving), port, Options::new()).await;
-    assert_eq!(read_exactly(&mut open, 4).await, b"here");
-    write(&mut open, b"half an upl").await;
-    let leave = Duration::from_millis(200);
-    let started = Instant::now();
-    assert_eq!(serving.shutdown(leave).await.connections, 1);
-    // A client that answers is not made to wait for the end of the time that it has for it.
-    assert!(started.elapsed() < leave + Duration::from_millis(300), "{:?}", started.elapsed());
-    let (_, error) = read_to_end(&mut open).await;
     let going = CloseReason::Peer { code: 1001, reason: "shutting down".into() };
-    assert_eq!(error, Some(StreamError::Session(going)));
-    let (all, end) = ears.recv_timeout(PATIENCE).unwrap();
-    assert_eq!((all.as_slice(), end), (&b"half an upl"[..], Err(ErrorKind::ConnectionReset)));
-    let Ok(ServerEvent::Opened { .. }) = events.recv() else { panic!() };
-    let Ok(ServerEvent::Disconnected { report, .. }) = events.recv() else { panic!() };
-    assert!(report.failure.is_some());
-    let Ok(ServerEvent::Ended { report, .. }) = events.recv() else { panic!() };
-    assert_eq!(report.closed, CloseReason::Shutdown);
+    // A reset of the stream comes before the goodbye where the wire has one.
+    for (protocol, told_client) in [
+        (Protocol::V4, StreamError::Session(going)),
+        (Protocol::Tunnel, StreamError::RemoteReset),
+        (Protocol::Spdy, StreamError::RemoteReset),
+    ] {
+        let options = Options::new().with_protocol(protocol);
+        let (told, ears) = channel();
+        let port = pod(move |mut stream| {
+            stream.write_all(b"here").unwrap();
+            let mut all = Vec::new();
+            let end = stream.read_to_end(&mut all).map_err(|error| error.kind());
+            told.send((all, end)).unwrap();
+        });
+        let (server, events) = observed(server(&rt));
+        let serving = server.listen(LOCALHOST).await.unwrap();
+        let mut open = stream(&rt, connector(&rt, &serving), port, options).await;
+        assert_eq!(read_exactly(&mut open, 4).await, b"here");
+        write(&mut open, b"half an upl").await;
+        let leave = Duration::from_millis(200);
+        let started = Instant::now();
+        assert_eq!(serving.shutdown(leave).await.connections, 1);
+        // A client that answers is not made to wait for the end of the time that it has for it.
+        assert!(started.elapsed() < leave + Duration::from_millis(300), "{:?}", started.elapsed());
+        let (_, error) = read_to_end(&mut open).await;
+        assert_eq!(error, Some(told_client));
+        let (all, end) = ears.recv_timeout(PATIENCE).unwrap();
+        assert_eq!((all.as_slice(), end), (&b"half an upl"[..], Err(ErrorKind::ConnectionReset)));
+        let Ok(ServerEvent::Opened { .. }) = events.recv() else { panic!() };
+        let Ok(ServerEvent::Disconnected { report, .. }) = events.recv() else { panic!() };
+        assert!(report.failure.is_some());
+        let Ok(ServerEvent::Ended { report, .. }) = events.recv() else { panic!() };
+        assert_eq!(report.closed, CloseReason::Shutdown);
+    }
 }
 
 async fn shutdown_cuts_who_takes_no_leave<R: Runtime + Net>(rt: R) {

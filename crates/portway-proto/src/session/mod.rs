@@ -314,6 +314,13 @@ impl Session {
         self.mux.reusable(&self.core)
     }
 
+    /// Takes no new streams, and closes with the last of those that are there: at once, if there is
+    /// none. v4 does so anyway.
+    pub fn retire(&mut self, why: CloseReason, now: Instant) {
+        self.mux.retire(why);
+        self.check_over(now);
+    }
+
     /// Ends the session: what was written is still sent, then a Close message, then the peer's
     /// answer is waited for. After a [`CloseReason::Violation`] nothing of that but the Close.
     pub fn close(&mut self, why: CloseReason, now: Instant) {

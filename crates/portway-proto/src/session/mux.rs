@@ -89,6 +89,14 @@ impl Mux {
         }
     }
 
+    pub(super) fn retire(&mut self, why: CloseReason) {
+        match self {
+            // No stream can be added, and the last one ends it.
+            Self::V4(_) => {}
+            Self::Spdy(mux) => mux.retire(why),
+        }
+    }
+
     pub(super) fn check_timeout(&mut self) {
         match self {
             Self::V4(_) => {}

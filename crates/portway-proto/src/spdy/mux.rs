@@ -37,6 +37,8 @@ pub(crate) struct Spdy {
     last_of_peer: u32,
     check: Check,
     retired: Option<Retired>,
+    /// Why the session closes once its streams are over.
+    ending: Option<CloseReason>,
     /// Nothing but a goodbye is sent any more.
     mute: bool,
     goodbye_said: bool,
@@ -71,6 +73,7 @@ impl Spdy {
             last_of_peer: 0,
             check: Check::default(),
             retired: None,
+            ending: None,
             mute: false,
             goodbye_said: false,
         }
@@ -311,8 +314,13 @@ impl Spdy {
 
     /// Why the session ends by itself, if it does.
     pub(crate) fn over(&self) -> Option<CloseReason> {
-        let over = self.retired == Some(Retired::GoingAway) && self.pairs.is_empty();
-        over.then_some(CloseReason::GoingAway)
+        self.ending.clone().filter(|_| self.pairs.is_empty())
+    }
+
+    /// No more streams; the session closes with the last of those that are there.
+    pub(crate) fn retire(&mut self, why: CloseReason) {
+        self.retired.get_or_insert(Retired::Closing);
+        self.ending.get_or_insert(why);
     }
 
     pub(crate) fn reusable(&mut self, core: &Core) -> Reuse {
@@ -520,6 +528,7 @@ impl Spdy {
 
     fn handle_go_away(&mut self, core: &mut Core, last: u32, now: Instant) {
         self.retired = Some(Retired::GoingAway);
+        self.ending.get_or_insert(CloseReason::GoingAway);
         if core.side == Side::Server {
             return;
         }
