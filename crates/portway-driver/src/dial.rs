@@ -53,7 +53,6 @@ pub(crate) async fn dial<R: Runtime, C: Connector>(
 
 /// The same for a session that nobody needs yet: only in a form that opens nothing in the pod before
 /// its first stream. `None` where the server has none; that is remembered.
-#[allow(dead_code, reason = "for the pool, which is being written")]
 pub(crate) async fn dial_ahead<R: Runtime, C: Connector>(
     runtime: &R,
     connector: &C,

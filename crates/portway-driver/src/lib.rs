@@ -37,6 +37,7 @@ mod mask;
 mod negotiation;
 mod net;
 mod options;
+mod pool;
 mod relay;
 mod runtime;
 mod signal;
@@ -51,10 +52,12 @@ pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
 pub use lifecycle::{Lifecycle, Presence};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
+    SessionOrigin,
 };
 pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
 pub use net::{Addr, Listener, Net, listening_socket};
 pub use options::Options;
+pub use pool::Sessions;
 pub use portway_proto as proto;
 pub use portway_proto::{Config, Port, WireForm};
 pub use relay::{

@@ -22,7 +22,7 @@ pub struct Lifecycle {
     closing: Signal,
     aborting: Signal,
     connections: AtomicUsize,
-    /// The accepting tasks, until each has dropped its listener.
+    /// The accepting tasks, until each has dropped its listener, and what else has to end.
     doors: AtomicUsize,
     /// A connection or an accepting task has ended.
     ended: Event,
@@ -62,6 +62,11 @@ impl Lifecycle {
         Presence::new(self, |life| &life.connections)
     }
 
+    /// Counts what is neither but has to be over before a shutdown is.
+    pub fn helper(self: &Arc<Self>) -> Presence {
+        self.door()
+    }
+
     /// Connections that are open now.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
@@ -77,8 +82,8 @@ impl Lifecycle {
         self.closing.or(work).await
     }
 
-    /// Told when no more is accepted; `None` if that time has come.
-    pub fn refusing(&self) -> Option<EventListener> {
+    /// Told when no more connections are accepted; `None` if that time has come.
+    pub fn finishing(&self) -> Option<EventListener> {
         self.accepting.listen()
     }
 

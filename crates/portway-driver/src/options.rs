@@ -1,8 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use portway_proto::Config;
 
-use crate::{Protocol, RelayRules};
+use crate::pool::Keeping;
+use crate::{Protocol, RelayRules, Sessions};
 
 /// How forwards behave; the defaults suit a program that has not thought about it.
 #[derive(Debug, Clone)]
@@ -12,6 +14,8 @@ pub struct Options {
     pub(crate) max_sessions: usize,
     pub(crate) max_message: usize,
     pub(crate) read_size: usize,
+    pub(crate) keeping: Keeping,
+    pub(crate) max_lingering: usize,
 }
 
 impl Options {
@@ -23,6 +27,8 @@ impl Options {
             max_sessions: 16_384,
             max_message: 1024 * 1024,
             read_size: RelayRules::READ_SIZE,
+            keeping: Keeping::DEFAULT,
+            max_lingering: 64,
         }
     }
 
@@ -48,7 +54,8 @@ impl Options {
         self
     }
 
-    /// Sessions of one listener at a time; further programs wait in the system's queue. Default 16,384.
+    /// Connections of one listener at a time; further programs wait, all but one for each local address
+    /// in the system's queue. Default 16,384.
     #[must_use]
     pub fn with_max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions.max(1);
@@ -68,6 +75,73 @@ impl Options {
     #[must_use]
     pub fn with_read_size(mut self, bytes: usize) -> Self {
         self.read_size = bytes;
+        self
+    }
+
+    /// How the connections of a listener are put on sessions. Default [`Sessions::Exclusive`].
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: Sessions) -> Self {
+        self.keeping.per_session = sessions.per_session();
+        self
+    }
+
+    /// Whether a listener keeps one session ahead of need, so that a program that connects finds one.
+    /// It is dialled when the listener is opened and whenever the last that waits is taken, and only
+    /// in a form that opens nothing in the pod before it is used; that it cannot be dialled is no
+    /// event. Nothing is dialled ahead for [`Sessions::Shared`]. Default: yes.
+    #[must_use]
+    pub fn with_spare(mut self, spare: bool) -> Self {
+        self.keeping.spare = spare;
+        self
+    }
+
+    /// For how long the last session that waits is kept after a program has connected, and a spare
+    /// replaced. An idle listener has no session after that, and its next connection dials. Default
+    /// 5 min: beyond the pauses of somebody who works with it, well below what proxies and load
+    /// balancers take for abandoned.
+    #[must_use]
+    pub fn with_spare_time(mut self, wait: Duration) -> Self {
+        self.keeping.spare_time = wait;
+        self
+    }
+
+    /// How many sessions wait for a connection besides the last one. Each is a connection at the
+    /// server. Default 8: what a browser opens at once, and a bit.
+    #[must_use]
+    pub fn with_max_idle(mut self, sessions: usize) -> Self {
+        self.keeping.max_idle = sessions;
+        self
+    }
+
+    /// For how long they wait. Default 60 s.
+    #[must_use]
+    pub fn with_idle_time(mut self, wait: Duration) -> Self {
+        self.keeping.idle_time = wait;
+        self
+    }
+
+    /// How old a session may be to take another connection; one that carries any is left alone.
+    /// Default 10 min: which pod it leads to, and who we are, was decided when it was dialled.
+    #[must_use]
+    pub fn with_max_age(mut self, age: Duration) -> Self {
+        self.keeping.max_age = age;
+        self
+    }
+
+    /// How many connections of a listener may wait for the pod after their program has ended its
+    /// sending ([`HalfClose`](crate::proto::HalfClose)). One more ends the wait of the one whose pod
+    /// has been silent longest. Default 64.
+    #[must_use]
+    pub fn with_max_lingering(mut self, connections: usize) -> Self {
+        self.max_lingering = connections;
+        self
+    }
+
+    /// What a listener's sessions go by.
+    pub(crate) fn for_listener(mut self) -> Self {
+        let per_session = self.keeping.per_session;
+        self.keeping.spare &= per_session == 1;
+        self.session = Arc::new((*self.session).clone().with_max_streams(per_session));
         self
     }
 

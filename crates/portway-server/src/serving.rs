@@ -123,7 +123,7 @@ impl<R: Runtime, P: Pods> Connection<R, P> {
         let received = life.accepting(reception).await;
         drop(place);
         let Some(Some((admission, mut socket, leftover))) = received else { return };
-        match (life.refusing(), life.closing(), life.aborting()) {
+        match (life.finishing(), life.closing(), life.aborting()) {
             (Some(retire), Some(close), Some(abort)) => {
                 let ends = Ends { retire, close, abort };
                 admission.run_until(socket, leftover, Some(ends)).await;

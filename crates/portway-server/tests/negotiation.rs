@@ -179,7 +179,9 @@ async fn listen<R: Runtime + Net, C: Connector>(
     protocol: Protocol,
 ) -> Listening {
     let mapping = Mapping::new(0, Port::new(8080).unwrap());
-    rt.listen(connector, [mapping], Options::new().with_protocol(protocol)).await.unwrap()
+    rt.listen(connector, [mapping], Options::new().with_protocol(protocol).with_spare(false))
+        .await
+        .unwrap()
 }
 
 /// The form agreed on.

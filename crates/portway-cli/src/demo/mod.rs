@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::forward::stop;
 use crate::interrupt::Interrupts;
 use crate::output;
-use crate::report::{Report, Reporter, forwarding, reason};
+use crate::report::{Reporter, forwarding, reason, tell};
 use cluster::Cluster;
 use transfer::Transfer;
 
@@ -37,7 +37,6 @@ struct Demo {
     cluster: Cluster,
     listening: Listening,
     events: Events,
-    report: Report,
 }
 
 /// Shows that it works, and stays if asked to.
@@ -88,7 +87,7 @@ impl Demo {
         for bound in listening.bound() {
             output::line(forwarding(*bound));
         }
-        Ok(Self { cluster, listening, events, report: Report::default() })
+        Ok(Self { cluster, listening, events })
     }
 
     /// One HTTP request through the forward.
@@ -144,13 +143,14 @@ impl Demo {
                     ListenEvent::Connected { form, .. } => Some(Ok(*form)),
                     ListenEvent::Failed { error, .. } => Some(Err(reason(error))),
                     ListenEvent::Accepted { .. }
+                    | ListenEvent::Retried { .. }
                     | ListenEvent::Ended { .. }
                     | ListenEvent::AcceptFailed { .. }
                     | ListenEvent::Full { .. }
                     | ListenEvent::Missed(_)
                     | _ => None,
                 };
-                self.report.tell(event);
+                tell(event);
                 if let Some(outcome) = outcome {
                     return outcome;
                 }

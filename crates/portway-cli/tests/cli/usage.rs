@@ -206,7 +206,11 @@ fn a_protocol_is_asked_for_by_its_name() {
         let ended =
             run(&format!("web :80 --protocol {protocol} --server http://{}", server.address()));
         assert_eq!(ended.code, Some(1));
-        let request = server.request();
+        let mut request = server.request();
+        if protocol == "auto" && !request.contains("v4.channel.k8s.io") {
+            // That was for a session ahead of need.
+            request = server.request();
+        }
         assert!(request.starts_with(&format!("{method} ")), "{request}");
         for header in [upgrade, &offered] {
             assert!(request.lines().any(|line| line.eq_ignore_ascii_case(header)), "{request}");

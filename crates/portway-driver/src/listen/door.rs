@@ -4,14 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
-use tracing::Instrument;
 
 use super::events::EventSink;
-use crate::dial::{Dialled, dial};
-use crate::{
-    Bound, Bridge, BridgeReport, ConnectError, Connector, Lifecycle, ListenEvent, Listener, Meter,
-    Options, Presence, Remembered, Runtime, Socket,
-};
+use crate::pool::{Guest, Pool, Ticket};
+use crate::relay::Local;
+use crate::{Bound, Connector, Lifecycle, ListenEvent, Listener, Meter, Presence, Runtime, Socket};
 
 /// Counters of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +22,12 @@ pub struct ListenStats {
     pub failed: u64,
     /// Connections that ended with an error after their session stood.
     pub broken: u64,
+    /// Sessions dialled, for a connection or ahead of need.
+    pub dialled: u64,
+    /// Connections that got a session which was there.
+    pub reused: u64,
+    /// Sessions that wait for a connection now.
+    pub idle: usize,
     /// Bytes from programs into the pod.
     pub bytes_up: u64,
     /// Bytes from the pod to programs.
@@ -40,35 +43,31 @@ pub(crate) struct Shared {
     accepted: AtomicU64,
     failed: AtomicU64,
     broken: AtomicU64,
+    dialled: AtomicU64,
+    reused: AtomicU64,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
 }
 
-/// One open address: accepts programs and starts a task for each.
-pub(crate) struct Door<R, C> {
+/// One open address: accepts programs and hands them to the pool.
+pub(crate) struct Door<R, C, S> {
     runtime: R,
-    connector: C,
-    options: Arc<Options>,
-    remembered: Remembered,
+    pool: Arc<Pool<R, C, S>>,
     shared: Arc<Shared>,
     bound: Bound,
     _presence: Presence,
 }
 
-impl<R: Runtime, C: Connector> Door<R, C> {
+impl<R: Runtime, C: Connector, S: Socket> Door<R, C, S> {
     pub(crate) fn new(
         runtime: &R,
-        connector: &C,
-        options: &Arc<Options>,
-        remembered: &Remembered,
+        pool: &Arc<Pool<R, C, S>>,
         shared: &Arc<Shared>,
         bound: Bound,
     ) -> Self {
         Self {
             runtime: runtime.clone(),
-            connector: connector.clone(),
-            options: Arc::clone(options),
-            remembered: remembered.clone(),
+            pool: Arc::clone(pool),
             shared: Arc::clone(shared),
             bound,
             _presence: shared.life.door(),
@@ -77,14 +76,19 @@ impl<R: Runtime, C: Connector> Door<R, C> {
 
     /// Until the listener is told to stop. An error of the system is waited out: a listener dies
     /// only when its owner says so.
-    pub(crate) async fn serve<L: Listener>(self, mut listener: L) {
+    pub(crate) async fn serve<L: Listener<Socket = S>>(self, mut listener: L) {
         let mut patience = Self::FIRST_RETRY;
-        while let Some(slot) = self.shared.life.accepting(self.slot()).await {
+        loop {
             let accept = std::future::poll_fn(|cx| listener.poll_accept(cx));
             match self.shared.life.accepting(accept).await {
                 None => break,
-                Some(Ok((socket, from))) => {
+                Some(Ok((mut socket, from))) => {
                     patience = Self::FIRST_RETRY;
+                    // Taken only for somebody who is there: another door may have use for it.
+                    let Some(slot) = self.shared.life.accepting(self.slot()).await else {
+                        socket.abort();
+                        break;
+                    };
                     self.welcome(socket, from, slot);
                 }
                 Some(Err(error)) => {
@@ -116,88 +120,19 @@ impl<R: Runtime, C: Connector> Door<R, C> {
         self.shared.slots.acquire_arc().await
     }
 
-    fn welcome<S: Socket>(&self, socket: S, from: SocketAddr, slot: SemaphoreGuardArc) {
+    fn welcome(&self, socket: S, from: SocketAddr, slot: SemaphoreGuardArc) {
         let Bound { local, remote, .. } = self.bound;
         let connection = self.shared.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         self.shared.events.send(ListenEvent::Accepted { connection, local, from, remote });
-        let guest = Guest {
-            runtime: self.runtime.clone(),
-            connector: self.connector.clone(),
-            options: Arc::clone(&self.options),
-            remembered: self.remembered.clone(),
-            shared: Arc::clone(&self.shared),
-            bound: self.bound,
+        let ticket = Ticket {
             number: connection,
+            bound: self.bound,
+            second_try: false,
+            span: tracing::debug_span!("connection", number = connection, %local, %remote),
             _slot: slot,
             _presence: self.shared.life.connection(),
         };
-        let span = tracing::debug_span!("connection", number = connection, %local, %remote);
-        self.runtime.spawn(guest.serve(socket).instrument(span));
-    }
-}
-
-/// One program that has connected.
-struct Guest<R, C> {
-    runtime: R,
-    connector: C,
-    options: Arc<Options>,
-    remembered: Remembered,
-    shared: Arc<Shared>,
-    bound: Bound,
-    number: u64,
-    _slot: SemaphoreGuardArc,
-    _presence: Presence,
-}
-
-impl<R: Runtime, C: Connector> Guest<R, C> {
-    async fn serve<S: Socket>(self, mut socket: S) {
-        // Boxed: what a dial needs is given back before the bytes begin to move, and an idle
-        // connection should not carry it.
-        let dialling = Box::pin(self.shared.life.open(self.dial()));
-        let Some(dialled) = dialling.await else {
-            socket.abort();
-            return;
-        };
-        match dialled {
-            Ok(dialled) => self.bridge(dialled, socket).await,
-            Err(error) => {
-                socket.abort();
-                tracing::debug!(%error, "no session");
-                self.shared.failed.fetch_add(1, Ordering::Relaxed);
-                self.shared.events.send(ListenEvent::Failed { connection: self.number, error });
-            }
-        }
-    }
-
-    async fn dial(&self) -> Result<Dialled<C::Io>, ConnectError> {
-        let ports = [self.bound.remote];
-        dial(&self.runtime, &self.connector, &ports, &self.options, &self.remembered).await
-    }
-
-    async fn bridge<S: Socket>(&self, dialled: Dialled<C::Io>, socket: S) {
-        let Dialled { mut session, transport, endpoint, form, took } = dialled;
-        let connection = self.number;
-        let port = endpoint.ports.first().copied().unwrap_or(self.bound.remote);
-        let opened = session.open(port, self.runtime.now());
-        self.shared.events.send(ListenEvent::Connected { connection, endpoint, form, took });
-        let mut bridge =
-            Bridge::new(self.runtime.clone(), session, transport, self.options.rules())
-                .with_meter(Arc::clone(&self.shared) as Arc<dyn Meter>);
-        if let Ok(id) = opened {
-            bridge = bridge.with_socket(id, socket);
-        }
-        if let Some(stop) = self.shared.life.closing() {
-            bridge = bridge.with_stop(stop);
-        }
-        let BridgeReport { closed, relays, .. } = bridge.await;
-        let report = relays.into_iter().next().unwrap_or_default();
-        if let Some(failure) = &report.failure {
-            tracing::debug!(%failure, up = report.bytes_up, down = report.bytes_down, "broken");
-            self.shared.broken.fetch_add(1, Ordering::Relaxed);
-        } else {
-            tracing::debug!(up = report.bytes_up, down = report.bytes_down, "ended");
-        }
-        self.shared.events.send(ListenEvent::Ended { connection, report, closed });
+        self.pool.admit(Guest { ticket, local: Local::new(socket) });
     }
 }
 
@@ -210,6 +145,8 @@ impl Shared {
             accepted: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             broken: AtomicU64::new(0),
+            dialled: AtomicU64::new(0),
+            reused: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
         }
@@ -222,9 +159,31 @@ impl Shared {
             open: self.life.connections(),
             failed: get(&self.failed),
             broken: get(&self.broken),
+            dialled: get(&self.dialled),
+            reused: get(&self.reused),
+            // The pool knows.
+            idle: 0,
             bytes_up: get(&self.bytes_up),
             bytes_down: get(&self.bytes_down),
         }
+    }
+}
+
+impl Shared {
+    pub(crate) fn note_failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_broken(&self) {
+        self.broken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_dialled(&self) {
+        self.dialled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_reused(&self) {
+        self.reused.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -5,7 +5,8 @@ mod mapping;
 
 pub use bind::ListenError;
 pub use door::ListenStats;
-pub use events::{Events, ListenEvent};
+pub(crate) use door::Shared;
+pub use events::{Events, ListenEvent, SessionOrigin};
 pub use mapping::{Bound, Mapping};
 
 use std::future::Future;
@@ -17,8 +18,9 @@ use std::time::Duration;
 use portway_proto::{CloseReason, Port, WireForm};
 
 use self::bind::bind;
-use self::door::{Door, Shared};
+use self::door::Door;
 use crate::dial::{Dialled, dial};
+use crate::pool::Pool;
 use crate::{
     Bridge, ConnectError, Connector, Endpoint, Lifecycle, Net, Options, Remembered, Runtime,
 };
@@ -32,8 +34,11 @@ use crate::{
 pub struct Listening {
     shared: Arc<Shared>,
     bound: Vec<Bound>,
+    idle: IdleFn,
     probe: ProbeFn,
 }
+
+type IdleFn = Box<dyn Fn() -> usize + Send + Sync>;
 
 type ProbeFn = Box<dyn Fn() -> BoxFuture<Result<Probe, ConnectError>> + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -86,23 +91,36 @@ where
             doors.push((listener, open));
         }
     }
-    let options = Arc::new(options);
+    let options = options.for_listener();
     let remembered = connector.remembered();
-    for (listener, bound) in doors {
-        let door = Door::new(&runtime, &connector, &options, &remembered, &shared, bound);
-        runtime.spawn(door.serve(listener));
+    let mut ports: Vec<Port> = Vec::new();
+    for port in mappings.iter().map(Mapping::remote) {
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
     }
-    let ports: Vec<Port> = mappings.iter().map(Mapping::remote).collect();
+    let pool = Pool::new(
+        runtime.clone(),
+        connector.clone(),
+        options.clone(),
+        remembered.clone(),
+        ports.as_slice().into(),
+        Arc::clone(&shared),
+    );
+    for (listener, bound) in doors {
+        runtime.spawn(Door::new(&runtime, &pool, &shared, bound).serve(listener));
+    }
+    let idle: IdleFn = Box::new(move || pool.idle());
     let probe: ProbeFn = Box::new(move || {
         let (runtime, connector) = (runtime.clone(), connector.clone());
-        let (options, port) = (Arc::clone(&options), ports.first().copied());
+        let (options, port) = (options.clone(), ports.first().copied());
         let remembered = remembered.clone();
         Box::pin(async move {
             let ports: Vec<Port> = port.into_iter().collect();
             probe(&runtime, &connector, &ports, &options, &remembered).await
         })
     });
-    Ok(Listening { shared, bound, probe })
+    Ok(Listening { shared, bound, idle, probe })
 }
 
 impl Listening {
@@ -129,7 +147,7 @@ impl Listening {
 
     /// Counters as of now.
     pub fn stats(&self) -> ListenStats {
-        self.shared.stats()
+        ListenStats { idle: (self.idle)(), ..self.shared.stats() }
     }
 
     /// What happens from now on.

@@ -1,7 +1,9 @@
+mod local;
 mod pod;
 mod report;
 mod rules;
 
+pub(crate) use local::Local;
 pub use pod::{PodSocket, SocketUse, Wording};
 pub use report::{RelayFailure, RelayReport, RelayTotals};
 pub use rules::RelayRules;
@@ -12,8 +14,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use portway_proto::{Port, ReadError, Session, StreamError, StreamId, WriteError};
+use portway_proto::{CloseReason, Port, ReadError, Session, StreamError, StreamId, WriteError};
 
+use self::local::Held;
 use crate::Socket;
 use crate::connection::Moved;
 use crate::socket::ReadMemory;
@@ -40,13 +43,30 @@ pub(crate) struct Relay<S> {
     wording: Option<Wording>,
     /// What the client will be told, after everything that the pod said before.
     farewell: Option<String>,
+    /// Read from the socket by an earlier relay of it: goes first.
+    backlog: VecDeque<Bytes>,
+    /// Client: what a session that turns out dead would cost the program, until it is known to live.
+    held: Option<Held>,
+    /// Nothing was lost yet: the socket can be served on another session.
+    handed_back: bool,
     report: RelayReport,
+}
+
+/// How a relay ended.
+#[derive(Debug)]
+pub(crate) enum RelayEnd<S> {
+    /// The socket is closed.
+    Over(RelayReport),
+    /// The session was of no use to it, and another may be.
+    Unserved(Local<S>, StreamError),
 }
 
 /// Socket to session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inward {
     Open,
+    /// The end was read, and something from before it is still to be written.
+    Ended,
     /// The stream takes no more; what the socket still sends is read and dropped, because closing
     /// over unread bytes would turn the FIN behind our data into an RST that can overtake it.
     Discarding,
@@ -67,6 +87,27 @@ impl<S: Socket> Relay<S> {
         Self::with(id, port, Some(socket), rules)
     }
 
+    /// Client: a program's connection. With `hold` it is [handed back](RelayEnd::Unserved) if the
+    /// session fails before the server has opened the stream; at most so many bytes are read until
+    /// then.
+    pub(crate) fn local(
+        id: StreamId,
+        port: Port,
+        local: Local<S>,
+        rules: RelayRules,
+        hold: Option<usize>,
+    ) -> Self {
+        let Local { socket, read, ended } = local;
+        let mut relay = Self::with(id, Some(port), Some(socket), rules);
+        relay.report.bytes_up = read.iter().map(|bytes| bytes.len() as u64).sum();
+        relay.held = hold.map(|limit| Held::new(read.clone(), ended, limit));
+        relay.backlog = read;
+        if ended {
+            relay.inward = Inward::Ended;
+        }
+        relay
+    }
+
     fn with(id: StreamId, port: Option<Port>, socket: Option<S>, rules: RelayRules) -> Self {
         Self {
             id,
@@ -80,6 +121,9 @@ impl<S: Socket> Relay<S> {
             look_at: None,
             wording: None,
             farewell: None,
+            backlog: VecDeque::new(),
+            held: None,
+            handed_back: false,
             report: RelayReport { port, ..RelayReport::default() },
         }
     }
@@ -117,13 +161,23 @@ impl<S: Socket> Relay<S> {
         (self.report.bytes_up, self.report.bytes_down)
     }
 
-    pub(crate) fn into_report(self) -> RelayReport {
-        self.report
+    pub(crate) fn into_end(self) -> RelayEnd<S> {
+        match (self.socket, self.held, self.report.failure) {
+            (Some(socket), Some(held), Some(RelayFailure::Stream(error))) if self.handed_back => {
+                RelayEnd::Unserved(held.into_local(socket), error)
+            }
+            (_, _, failure) => RelayEnd::Over(RelayReport { failure, ..self.report }),
+        }
     }
 
-    /// Nothing is left to move, and the socket is closed.
+    /// Nothing is left to move here: the socket is closed, or for somebody else.
     pub(crate) const fn is_over(&self) -> bool {
-        self.socket.is_none()
+        self.socket.is_none() || self.handed_back
+    }
+
+    /// The server has opened the stream: from here on what happens to it happens to the program.
+    pub(crate) fn opened(&mut self) {
+        self.held = None;
     }
 
     /// When to poll again at the latest.
@@ -197,8 +251,8 @@ impl<S: Socket> Relay<S> {
                 match end {
                     ReadError::Blocked => break,
                     // The `None` of `read()`: the clean end.
-                    ReadError::Stopped => self.outward = Outward::Finishing,
-                    ReadError::Failed | _ => {
+                    ReadError::Stopped if self.held.is_none() => self.outward = Outward::Finishing,
+                    ReadError::Stopped | ReadError::Failed | _ => {
                         self.fail_with_stream(session, now);
                         return Moved::Something;
                     }
@@ -244,7 +298,11 @@ impl<S: Socket> Relay<S> {
         let Ok(mut half) = session.recv(self.id) else { return ReadError::Failed };
         while self.in_hand.len() < HANDFUL {
             match half.read() {
-                Ok(Some(bytes)) => self.in_hand.push_back(bytes),
+                Ok(Some(bytes)) => {
+                    // Said by the pod, which has therefore been reached.
+                    self.held = None;
+                    self.in_hand.push_back(bytes);
+                }
                 Ok(None) => return ReadError::Stopped,
                 Err(error) => return error,
             }
@@ -303,12 +361,27 @@ impl<S: Socket> Relay<S> {
         while self.inward != Inward::Over {
             let Some(socket) = &mut self.socket else { break };
             let Ok(mut half) = session.send(self.id) else { break };
+            if let Some(bytes) = self.backlog.pop_front() {
+                if let Err(WriteError::Blocked(rest)) = half.write(bytes) {
+                    self.backlog.push_front(rest);
+                    break;
+                }
+                moved = Moved::Something;
+                continue;
+            }
             let room = match self.inward {
                 Inward::Open if half.is_over() => {
                     self.inward = Inward::Discarding;
                     continue;
                 }
-                Inward::Open => half.capacity(),
+                Inward::Ended => {
+                    self.inward = Inward::Over;
+                    let _ = half.finish(now);
+                    return Moved::Something;
+                }
+                Inward::Open => {
+                    half.capacity().min(self.held.as_ref().map_or(usize::MAX, Held::room))
+                }
                 Inward::Discarding | Inward::Over => usize::MAX,
             };
             if room == 0 {
@@ -323,6 +396,9 @@ impl<S: Socket> Relay<S> {
             match socket.poll_read(cx, &mut self.memory.buf(room)) {
                 Poll::Ready(Ok(0)) => {
                     self.inward = Inward::Over;
+                    if let Some(held) = &mut self.held {
+                        held.end();
+                    }
                     // A farewell still has to be said on it.
                     if self.farewell.is_none() {
                         // Refused where the stream is over already.
@@ -334,6 +410,9 @@ impl<S: Socket> Relay<S> {
                     let bytes = self.memory.bytes.split().freeze();
                     if self.inward == Inward::Open {
                         self.report.bytes_up += read as u64;
+                        if let Some(held) = &mut self.held {
+                            held.push(bytes.clone());
+                        }
                         match half.write(bytes) {
                             Ok(()) | Err(WriteError::Finished | WriteError::Ended) => {}
                             Err(_) => debug_assert!(false, "no more was read than fits"),
@@ -367,13 +446,21 @@ impl<S: Socket> Relay<S> {
 
     /// The stream has failed, and everything before that is written.
     fn fail_with_stream(&mut self, session: &mut Session, now: Instant) {
-        let error = session.failure(self.id).cloned().unwrap_or(StreamError::Reset);
+        let failure = session.failure(self.id).cloned();
+        if self.held.is_some() && failure.as_ref().is_none_or(is_the_sessions) {
+            let error = failure.unwrap_or(StreamError::RemoteReset);
+            self.handed_back = true;
+            self.report.failure = Some(RelayFailure::Stream(error));
+            session.release(self.id, now);
+            return;
+        }
+        let error = failure.unwrap_or(StreamError::Reset);
         self.abort(session, RelayFailure::Stream(error), now);
     }
 
     /// Closes the socket once both directions are over, or the second has had its time.
     fn check_end(&mut self, session: &mut Session, now: Instant) {
-        if self.socket.is_none() {
+        if self.is_over() {
             return;
         }
         let inward = self.inward == Inward::Over;
@@ -410,4 +497,16 @@ impl<S: Socket> Relay<S> {
             half.stop(now);
         }
     }
+}
+
+/// Nothing that the program or we did: on another session it may not happen.
+const fn is_the_sessions(error: &StreamError) -> bool {
+    !matches!(
+        error,
+        StreamError::Reset
+            | StreamError::Overflow
+            | StreamError::Session(
+                CloseReason::Local | CloseReason::Shutdown | CloseReason::Aborted
+            )
+    )
 }
