@@ -155,3 +155,22 @@ impl Default for Options {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portway_proto::OverflowPolicy;
+
+    use super::*;
+
+    #[test]
+    fn only_who_shares_a_session_can_be_reset_for_not_reading() {
+        let policy = |options: Options| {
+            let config = options.for_listener().session;
+            config.overflow(config.max_streams())
+        };
+        assert_eq!(policy(Options::new()), OverflowPolicy::Pause);
+        let shared = Options::new().with_sessions(Sessions::Shared { max_streams: 3 });
+        let bound = Duration::from_secs(30);
+        assert_eq!(policy(shared), OverflowPolicy::PauseThenReset(bound));
+    }
+}

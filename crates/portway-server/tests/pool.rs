@@ -201,20 +201,20 @@ async fn a_burst_leaves_no_more_than_is_allowed_and_shrinks_to_one_and_to_none<R
         .with_spare(true)
         .with_max_idle(2)
         .with_idle_time(ms(300))
-        .with_spare_time(ms(1_500));
+        .with_spare_time(ms(3_000));
     let connector = at(&rt, peer.serving.local_addr());
     let listening = rt.listen(connector, [mapping], options).await.unwrap();
     let addr = listening.local_addr();
+    let used = Instant::now();
     let mut all: Vec<_> = (0..8).map(|_| program(addr)).collect();
     all.iter_mut().for_each(|stream| echo(stream, b"hello"));
-    let used = Instant::now();
     drop(all);
     idle(&rt, &listening, 3).await;
     eventually(&rt, "the others closed", || peer.serving.connections() == 3).await;
     idle(&rt, &listening, 1).await;
     assert!(used.elapsed() >= ms(300), "{:?}", used.elapsed());
     idle(&rt, &listening, 0).await;
-    assert!(used.elapsed() >= ms(1_400), "{:?}", used.elapsed());
+    assert!(used.elapsed() >= ms(3_000), "{:?}", used.elapsed());
     eventually(&rt, "nothing is left", || peer.serving.connections() == 0).await;
     // And it is not renewed before somebody comes.
     let dialled = listening.stats().dialled;
@@ -328,7 +328,7 @@ fn recording_pod() -> (Port, Receiver<Vec<u8>>) {
     (port, receiver)
 }
 
-/// A listener with one idle session, which gets nothing through any more.
+/// A listener with two idle sessions, which get nothing through any more.
 async fn with_silent_session<R: Runtime + Net>(
     rt: &R,
     peer: &Peer,
@@ -339,26 +339,29 @@ async fn with_silent_session<R: Runtime + Net>(
     let options = options().with_session(config.with_half_close(HalfClose::Immediate));
     let listening = rt.listen(at(rt, wire.addr()), [Mapping::new(0, pod)], options).await.unwrap();
     let addr = listening.local_addr();
+    let both = [program(addr), program(addr)];
+    eventually(rt, "both stand", || listening.stats().dialled == 2).await;
     aside(rt, move || {
-        let stream = program(addr);
-        stream.shutdown(Shutdown::Write).unwrap();
-        let _ = (&stream).read_to_end(&mut Vec::new());
+        for stream in both {
+            stream.shutdown(Shutdown::Write).unwrap();
+            let _ = (&stream).read_to_end(&mut Vec::new());
+        }
     })
     .await;
-    idle(rt, &listening, 1).await;
+    idle(rt, &listening, 2).await;
     wire.freeze();
     (listening, wire)
 }
 
 async fn a_session_that_fell_silent_costs_no_connection_a_byte<R: Runtime + Net>(rt: R) {
     let peer = peer(&rt, BOTH).await;
-    let config = Config::client().with_open_timeout(ms(300)).with_send_buffer(64 * 1024);
+    let config = Config::client().with_open_timeout(ms(1_000)).with_send_buffer(64 * 1024);
     let (listening, _wire) = with_silent_session(&rt, &peer, echo_pod(), config).await;
     let mut events = listening.events();
     let addr = listening.local_addr();
     // More than what is kept: the rest is read once it is known where it goes.
     let data = pattern(300_000);
-    aside(&rt, move || {
+    let transfer = std::thread::spawn(move || {
         let mut stream = program(addr);
         let mut writer = stream.try_clone().unwrap();
         let sent = data.clone();
@@ -367,29 +370,32 @@ async fn a_session_that_fell_silent_costs_no_connection_a_byte<R: Runtime + Net>
         stream.read_exact(&mut back).unwrap();
         assert!(back == data);
         writing.join().unwrap();
-    })
-    .await;
+    });
+    eventually(&rt, "all that is kept", || listening.stats().bytes_up > 60_000).await;
+    pause(&rt, ms(100)).await;
+    assert_eq!(listening.stats().bytes_up, 64 * 1024);
+    aside(&rt, move || transfer.join().unwrap()).await;
     assert_eq!(origin(&mut events).await, SessionOrigin::Reused);
     let retried = events.next().await.unwrap();
-    assert!(matches!(retried, ListenEvent::Retried { connection: 2, .. }), "{retried:?}");
+    assert!(matches!(retried, ListenEvent::Retried { connection: 3, .. }), "{retried:?}");
     assert_eq!(origin(&mut events).await, SessionOrigin::Dialled);
-    idle(&rt, &listening, 1).await;
+    idle(&rt, &listening, 2).await;
     let stats = listening.stats();
-    assert_eq!((stats.dialled, stats.broken, stats.bytes_up), (2, 0, 300_000));
+    assert_eq!((stats.dialled, stats.broken, stats.bytes_up), (3, 0, 300_000));
 }
 
 async fn a_session_cut_under_a_request_costs_no_byte_and_no_end<R: Runtime + Net>(rt: R) {
     let peer = peer(&rt, BOTH).await;
     let (port, recorded) = recording_pod();
     let (listening, wire) = with_silent_session(&rt, &peer, port, Config::client()).await;
-    assert_eq!(recorded.recv().unwrap(), b"");
+    assert_eq!([recorded.recv().unwrap(), recorded.recv().unwrap()], [b"", b""]);
     let mut stream = program(listening.local_addr());
     stream.write_all(b"one ").unwrap();
     pause(&rt, ms(20)).await;
     stream.write_all(b"two").unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     pause(&rt, ms(50)).await;
-    wire.cut(0, 1);
+    wire.cut(0, 2);
     let answer = aside(&rt, move || {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).map(|_| answer)
@@ -401,7 +407,7 @@ async fn a_session_cut_under_a_request_costs_no_byte_and_no_end<R: Runtime + Net
 
 async fn a_second_failure_is_the_connections<R: Runtime + Net>(rt: R) {
     let peer = peer(&rt, BOTH).await;
-    let config = Config::client().with_open_timeout(ms(200));
+    let config = Config::client().with_open_timeout(ms(1_000));
     let (listening, wire) = with_silent_session(&rt, &peer, echo_pod(), config).await;
     wire.close();
     let mut events = listening.events();
@@ -415,8 +421,8 @@ async fn a_second_failure_is_the_connections<R: Runtime + Net>(rt: R) {
         let is = |what, it: bool| it.then_some(what);
         said.extend(is("accepted", matches!(event, ListenEvent::Accepted { .. })));
         said.extend(is("connected", matches!(event, ListenEvent::Connected { .. })));
-        said.extend(is("retried", matches!(event, ListenEvent::Retried { connection: 2, .. })));
-        if let ListenEvent::Failed { connection: 2, local, .. } = event {
+        said.extend(is("retried", matches!(event, ListenEvent::Retried { connection: 3, .. })));
+        if let ListenEvent::Failed { connection: 3, local, .. } = event {
             assert_eq!(local, listening.local_addr());
             said.push("failed");
         }
@@ -582,7 +588,7 @@ async fn who_does_not_read_stops_nobody<R: Runtime + Net>(rt: R) {
         let mut stream = program(echo_port);
         (0..20).for_each(|_| echo(&mut stream, b"hello"));
     });
-    assert!(took < ms(2_000), "{took:?}");
+    assert!(took < ms(5_000), "{took:?}");
 }
 
 async fn one_lingerer_too_many_ends_the_longest_silent<R: Runtime + Net>(rt: R) {
@@ -600,6 +606,8 @@ async fn one_lingerer_too_many_ends_the_longest_silent<R: Runtime + Net>(rt: R) 
         stream.write_all(name).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         all.push(stream);
+        let sent = 3 * all.len() as u64;
+        eventually(&rt, "it is sent", || listening.stats().bytes_up == sent).await;
         pause(&rt, ms(100)).await;
     }
     let mut first = all.remove(0);
@@ -748,6 +756,31 @@ fn frames(mut bytes: &[u8]) -> Vec<&'static str> {
         bytes = &rest[len..];
     }
     all
+}
+
+/// What a program sends as it connects is there when it is accepted: on tokio, before the runtime
+/// has heard of it.
+#[test]
+fn a_request_goes_out_with_the_opening_on_one_thread() {
+    let tokio = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio.block_on(async {
+        let rt = portway_tokio::Tokio::current();
+        let peer = peer(&rt, &[WireForm::Spdy]).await;
+        let inner = at(&rt, peer.serving.local_addr());
+        let connector = Counting { inner, writes: Arc::default() };
+        let writes = Arc::clone(&connector.writes);
+        let options = options().with_protocol(Protocol::Spdy).with_spare(true);
+        let mapping = Mapping::new(0, echo_pod());
+        let listening = rt.listen(connector, [mapping], options).await.unwrap();
+        idle(&rt, &listening, 1).await;
+        writes.lock().unwrap().clear();
+        let mut stream = program(listening.local_addr());
+        stream.write_all(b"the request").unwrap();
+        aside(&rt, move || stream.read_exact(&mut [0; 11]).unwrap()).await;
+        let opening = ["SYN_STREAM", "SYN_STREAM", "FIN", "DATA"];
+        let all: Vec<_> = writes.lock().unwrap().iter().map(|bytes| frames(bytes)).collect();
+        assert!(all.iter().any(|frames| frames == &opening), "{all:?}");
+    });
 }
 
 async fn a_request_goes_out_with_the_opening_in_one_write<R: Runtime + Net>(rt: R) {

@@ -20,7 +20,7 @@ use crate::relay::{Local, RelayEnd};
 use crate::runtime::Deadline;
 use crate::{
     Bridge, Connector, Endpoint, ListenEvent, Meter, RelayFailure, RelayReport, Runtime,
-    SessionOrigin, Socket, WireTransport, after,
+    SessionOrigin, Socket, WireTransport,
 };
 
 /// The one task of a session: serves its connections, and keeps it alive between them.
@@ -80,9 +80,6 @@ enum Plan {
 }
 
 impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
-    /// How long the goodbye of a session may take when its listener is dropped.
-    const GOODBYE: Duration = Duration::from_millis(500);
-
     pub(super) fn new(
         pool: Arc<Pool<R, C, S>>,
         id: RoomId,
@@ -284,7 +281,6 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         if close || abort {
             self.bridge.abort_relays();
             self.leave(now);
-            self.due = Some(after(now, Self::GOODBYE));
         }
     }
 
@@ -314,13 +310,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         let was = self.plan;
         match self.plan {
             Plan::Serving if !self.guests.is_empty() || self.fixed => {}
-            Plan::Leaving => {
-                if self.due.is_some_and(|at| at <= now) {
-                    self.due = None;
-                    self.bridge.abort();
-                    return Moved::Something;
-                }
-            }
+            Plan::Leaving => {}
             _ if self.worn => self.leave(now),
             Plan::Serving => self.plan = Plan::Checking { asked: false },
             Plan::Checking { asked } => match self.bridge.session().reusable(now) {

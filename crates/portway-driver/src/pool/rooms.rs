@@ -179,11 +179,9 @@ impl<S> Rooms<S> {
 
     /// It is healthy and empty. Refused, and taken out, where enough are kept or it is too old.
     pub(super) fn park(&mut self, id: RoomId, now: Instant) -> Review {
-        let (most, age) = (self.keeping.max_idle, self.keeping.max_age);
-        let enough = self.idle() > most;
-        let old = |room: &Room<S>| after(room.born, age) <= now;
+        let enough = self.idle() > self.keeping.max_idle;
         match self.get(id) {
-            Some(room) if !enough && !old(room) => {
+            Some(room) if !enough => {
                 room.standing = Standing::Open;
                 room.idle_since = now;
                 self.review(id, now)

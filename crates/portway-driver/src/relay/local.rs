@@ -2,19 +2,18 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// A program's connection, and what was read from it that no pod has got.
+/// A program's connection, and what was read from it that no pod has got. Its end, where that was read
+/// too, is read again.
 #[derive(Debug)]
 pub(crate) struct Local<S> {
     pub(crate) socket: S,
     pub(crate) read: VecDeque<Bytes>,
-    /// The program sends no more.
-    pub(crate) ended: bool,
 }
 
 impl<S> Local<S> {
     /// Nothing was read yet.
     pub(crate) const fn new(socket: S) -> Self {
-        Self { socket, read: VecDeque::new(), ended: false }
+        Self { socket, read: VecDeque::new() }
     }
 }
 
@@ -22,15 +21,14 @@ impl<S> Local<S> {
 #[derive(Debug)]
 pub(super) struct Held {
     read: VecDeque<Bytes>,
-    ended: bool,
     len: usize,
     limit: usize,
 }
 
 impl Held {
-    pub(super) fn new(read: VecDeque<Bytes>, ended: bool, limit: usize) -> Self {
+    pub(super) fn new(read: VecDeque<Bytes>, limit: usize) -> Self {
         let len = read.iter().map(Bytes::len).sum();
-        Self { read, ended, len, limit }
+        Self { read, len, limit }
     }
 
     /// Bytes that may still be read.
@@ -43,11 +41,7 @@ impl Held {
         self.read.push_back(bytes);
     }
 
-    pub(super) fn end(&mut self) {
-        self.ended = true;
-    }
-
     pub(super) fn into_local<S>(self, socket: S) -> Local<S> {
-        Local { socket, read: self.read, ended: self.ended }
+        Local { socket, read: self.read }
     }
 }

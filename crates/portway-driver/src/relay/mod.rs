@@ -65,8 +65,6 @@ pub(crate) enum RelayEnd<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inward {
     Open,
-    /// The end was read, and something from before it is still to be written.
-    Ended,
     /// The stream takes no more; what the socket still sends is read and dropped, because closing
     /// over unread bytes would turn the FIN behind our data into an RST that can overtake it.
     Discarding,
@@ -97,14 +95,11 @@ impl<S: Socket> Relay<S> {
         rules: RelayRules,
         hold: Option<usize>,
     ) -> Self {
-        let Local { socket, read, ended } = local;
+        let Local { socket, read } = local;
         let mut relay = Self::with(id, Some(port), Some(socket), rules);
         relay.report.bytes_up = read.iter().map(|bytes| bytes.len() as u64).sum();
-        relay.held = hold.map(|limit| Held::new(read.clone(), ended, limit));
+        relay.held = hold.map(|limit| Held::new(read.clone(), limit));
         relay.backlog = read;
-        if ended {
-            relay.inward = Inward::Ended;
-        }
         relay
     }
 
@@ -374,11 +369,6 @@ impl<S: Socket> Relay<S> {
                     self.inward = Inward::Discarding;
                     continue;
                 }
-                Inward::Ended => {
-                    self.inward = Inward::Over;
-                    let _ = half.finish(now);
-                    return Moved::Something;
-                }
                 Inward::Open => {
                     half.capacity().min(self.held.as_ref().map_or(usize::MAX, Held::room))
                 }
@@ -396,9 +386,6 @@ impl<S: Socket> Relay<S> {
             match socket.poll_read(cx, &mut self.memory.buf(room)) {
                 Poll::Ready(Ok(0)) => {
                     self.inward = Inward::Over;
-                    if let Some(held) = &mut self.held {
-                        held.end();
-                    }
                     // A farewell still has to be said on it.
                     if self.farewell.is_none() {
                         // Refused where the stream is over already.
