@@ -97,9 +97,13 @@ pub(crate) struct ForwardArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Stay until interrupted, to be tried with a browser, curl, or another portway
+    /// Stay until interrupted, to be tried with a browser, curl, another portway, or kubectl
     #[arg(long)]
     pub(crate) serve: bool,
+
+    /// What to speak, as with a real cluster
+    #[arg(long, value_name = "auto|tunnel|v4|spdy", default_value_t)]
+    pub(crate) protocol: Protocol,
 
     /// How many MiB go through the echo, up and down at once
     #[arg(long, default_value = "256", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]

@@ -29,6 +29,7 @@ pub struct Bridge<R: Runtime, T, S> {
     rules: RelayRules,
     relays: Vec<Relay<S>>,
     pods: Option<Pods<S>>,
+    retire: Option<EventListener>,
     close: Option<EventListener>,
     stop: Option<EventListener>,
     meter: Option<Arc<dyn Meter>>,
@@ -97,6 +98,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             rules,
             relays: Vec::new(),
             pods: None,
+            retire: None,
             close: None,
             stop: None,
             meter: None,
@@ -121,6 +123,12 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     /// Server: dials the pod for every stream that the client opens.
     pub fn with_pods(mut self, dial: impl FnMut(Port) -> DialPod<S> + Send + 'static) -> Self {
         self.pods = Some(Pods { dial: Box::new(dial), pending: Vec::new() });
+        self
+    }
+
+    /// Takes no new streams once told so, and closes the session with its last one.
+    pub fn with_retire(mut self, retire: EventListener) -> Self {
+        self.retire = Some(retire);
         self
     }
 
@@ -190,6 +198,9 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<S>> {
         if is_told(&mut self.stop, cx) {
             self.abort();
+        }
+        if is_told(&mut self.retire, cx) {
+            self.session.retire(CloseReason::Shutdown, self.runtime.now());
         }
         if is_told(&mut self.close, cx) {
             self.session.close(CloseReason::Shutdown, self.runtime.now());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portway_proto::handshake::{Action, Offer, OfferError, Refusal, RequestError, UpgradeError};
-use portway_proto::{Port, WireForm};
+use portway_proto::{ConfigError, Port, WireForm};
 
 use crate::{NegotiationError, Remembered, Socket};
 
@@ -152,9 +152,9 @@ pub enum DialError {
         /// What was wrong.
         source: UpgradeError,
     },
-    /// The server chose a wire form for which this version has no mux.
-    #[error("no mux for {0}")]
-    UnsupportedForm(WireForm),
+    /// The ports asked for fit no session of the form that was agreed on.
+    #[error(transparent)]
+    Session(#[from] ConfigError),
 }
 
 impl DialError {
@@ -169,7 +169,7 @@ impl DialError {
             | Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
-            | Self::UnsupportedForm(_) => return false,
+            | Self::Session(_) => return false,
         };
         matches!(action, Action::FallBack)
     }
@@ -183,7 +183,7 @@ impl DialError {
             | Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
-            | Self::UnsupportedForm(_) => None,
+            | Self::Session(_) => None,
         }
     }
 
@@ -197,7 +197,7 @@ impl DialError {
             | Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
-            | Self::UnsupportedForm(_) => self.fmt(f),
+            | Self::Session(_) => self.fmt(f),
         }
     }
 }

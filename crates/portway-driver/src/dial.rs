@@ -101,7 +101,7 @@ fn establish<R: Runtime, S: Socket>(
     let Upgraded { io, leftover, form } = upgraded;
     let now = runtime.now();
     let session = Session::client(Arc::clone(&options.session), form, &endpoint.ports, now)
-        .map_err(|_| DialError::UnsupportedForm(form))?;
+        .map_err(DialError::from)?;
     let (max_message, read_size) = (options.max_message, options.read_size);
     let transport =
         WireTransport::for_form(form, Side::Client, io, leftover, max_message, read_size);
@@ -243,25 +243,14 @@ mod tests {
             let options = Options::new().with_protocol(Protocol::Auto);
             let ports = [Port::new(80).unwrap()];
             let dialled = dial(&NoTime, &self.server, &ports, &options, &self.remembered);
-            now(dialled).map(|dialled| dialled.form).or_else(unsupported)
+            now(dialled).map(|dialled| dialled.form)
         }
 
         fn ahead(&self) -> Result<Option<WireForm>, ConnectError> {
             let options = Options::new().with_protocol(Protocol::Auto);
             let ports = [Port::new(80).unwrap()];
             let dialled = dial_ahead(&NoTime, &self.server, &ports, &options, &self.remembered);
-            let form = now(dialled).map(|dialled| dialled.map(|dialled| dialled.form));
-            form.or_else(|error| unsupported(error).map(Some))
-        }
-    }
-
-    /// A form for which this version has no mux was agreed on all the same.
-    fn unsupported(error: ConnectError) -> Result<WireForm, ConnectError> {
-        match error {
-            ConnectError::Dial(DialError::UnsupportedForm(form)) => Ok(form),
-            other @ (ConnectError::Resolve(_)
-            | ConnectError::Dial(_)
-            | ConnectError::Negotiation(_)) => Err(other),
+            now(dialled).map(|dialled| dialled.map(|dialled| dialled.form))
         }
     }
 

@@ -39,7 +39,7 @@ impl Options {
             .with_send_buffer(RelayRules::READ_SIZE)
     }
 
-    /// Which wire forms may be spoken. Default: v4.
+    /// Which wire forms may be spoken. Default: whatever works.
     #[must_use]
     pub fn with_protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;

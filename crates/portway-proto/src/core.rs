@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::sched::Sched;
 use crate::store::Store;
-use crate::stream::{EventBit, RecvInput, SendInput, SendState, Stream};
+use crate::stream::{EventBit, RecvInput, RecvState, SendInput, SendState, Stream};
 use crate::timer::{Timer, Timers};
 use crate::{
     Capabilities, CloseReason, Config, Event, OverflowPolicy, Side, Stats, StreamError, StreamId,
@@ -47,10 +47,15 @@ pub(crate) struct Liveness {
     ping: u32,
     /// A ping is on the wire, and nothing came since.
     unanswered: bool,
-    /// Data that may block the peer: sent after the last ping that was answered.
-    sent_since_answer: bool,
-    /// The part of it that the answer to the latest ping would say nothing about.
-    sent_since_ping: bool,
+    /// How many pings in a row have to be answered to prove that the peer took all that was sent
+    /// before them: as many as it has workers that can be stuck one by one.
+    workers: u32,
+    /// Data that may block the peer: sent, and not proven to be taken.
+    unproven: bool,
+    /// How many of the latest pings were sent after the last data.
+    since_data: u32,
+    /// Which of them were answered; the latest is the lowest bit.
+    answered: u32,
     /// When something other than our keep-alives moved.
     pub(crate) last_activity: Instant,
 }
@@ -61,8 +66,10 @@ impl Liveness {
             misses: 0,
             ping: 0,
             unanswered: false,
-            sent_since_answer: false,
-            sent_since_ping: false,
+            workers: 1,
+            unproven: false,
+            since_data: 0,
+            answered: 0,
             last_activity: now,
         }
     }
@@ -73,30 +80,47 @@ impl Liveness {
         self.unanswered = false;
     }
 
+    /// The peer deals what comes to so many workers in turn; at most 32.
+    pub(crate) const fn set_workers(&mut self, workers: u32) {
+        self.workers = workers;
+    }
+
     const fn sent_data(&mut self) {
-        self.sent_since_answer = true;
-        self.sent_since_ping = true;
+        self.unproven = true;
+        self.since_data = 0;
+        self.answered = 0;
     }
 
     /// A ping goes out: its number.
     pub(crate) const fn next_ping(&mut self) -> u32 {
         self.ping = self.ping.wrapping_add(1);
         self.unanswered = true;
-        self.sent_since_ping = false;
+        self.answered <<= 1;
+        self.since_data = if self.since_data < u32::BITS { self.since_data + 1 } else { u32::BITS };
         self.ping
     }
 
-    /// The answer to the latest ping proves that the peer took all data before it. Nothing else
-    /// does, not even data of the peer's: who talks need not listen.
+    /// The answers to a ping for each worker prove that the peer took all data before them. Nothing
+    /// else does, not even data of the peer's: who talks need not listen.
     pub(crate) const fn pong(&mut self, number: u32) {
-        if number == self.ping {
-            self.sent_since_answer = self.sent_since_ping;
+        let age = self.ping.wrapping_sub(number);
+        if age >= self.since_data {
+            return;
+        }
+        self.answered |= 1 << age;
+        let (mut in_a_row, mut more) = (self.answered, self.workers);
+        while more > 1 {
+            in_a_row &= in_a_row >> 1;
+            more -= 1;
+        }
+        if in_a_row != 0 {
+            self.unproven = false;
         }
     }
 
     /// The latest ping had its time: how many in a row stayed unanswered.
     pub(crate) const fn count_miss(&mut self) -> u32 {
-        if self.sent_since_answer {
+        if self.unproven {
             self.misses = 0;
         } else if self.unanswered {
             self.misses += 1;
@@ -274,6 +298,12 @@ impl Core {
         self.recv_input(id, RecvInput::Stop);
         self.update_pause(id, now);
         self.linger(id, now);
+    }
+
+    /// Server: a stream that no application has heard of is gone.
+    pub(crate) fn discard(&mut self, id: StreamId, now: Instant) {
+        self.stop_recv(id, now);
+        self.store.remove(id);
     }
 
     /// Nothing more is sent on this stream; what waits is dropped.
@@ -489,7 +519,9 @@ impl Core {
         }
         let Some(stream) = self.store.get_mut(id) else { return };
         stream.raise(event);
-        if !stream.announced {
+        // A stream that nobody knows of yet has no news: they come with `Opened`.
+        let unknown = self.side == Side::Server && stream.recv == RecvState::Opening;
+        if !stream.announced && !unknown {
             stream.announced = true;
             self.events.push_back(id);
         }

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use portway_proto::spdy::{Frame, HeaderDecoder, HeaderEncoder, Limits, SpdyViolation};
-use portway_testkit::spdy::{
+use portway_testkit::spdy_oracle::{
     Compressor, Decompressor, content, content_of, encode, judge, judge_blocks, round_trip,
 };
 use proptest::prelude::*;

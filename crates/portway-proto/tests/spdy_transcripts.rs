@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use portway_proto::spdy::{Frame, HeaderDecoder, Headers, Limits, status};
-use portway_testkit::spdy::{Reading, blocks, judge, read, recorded};
+use portway_testkit::spdy_oracle::{Reading, blocks, judge, read, recorded};
 use portway_testkit::transcript::Transcript;
 
 /// One direction of each recorded tunnel: its name, whether the client sent it, its bytes.

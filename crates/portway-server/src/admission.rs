@@ -79,8 +79,8 @@ impl<R: Runtime, P: Pods> Admission<R, P> {
         let mut bridge = Bridge::new(server.runtime.clone(), session, transport, settings.rules)
             .with_pods(move |port| dialler.dial(port))
             .with_reports(move |report| tell(&watcher, number, report));
-        if let Some(Ends { close, abort }) = ends {
-            bridge = bridge.with_close(close).with_stop(abort);
+        if let Some(Ends { retire, close, abort }) = ends {
+            bridge = bridge.with_retire(retire).with_close(close).with_stop(abort);
         }
         server.notify(ServerEvent::Opened { session: number, target, ports, form, client });
         let report = async {
@@ -109,6 +109,7 @@ fn tell<R: Runtime, P: Pods>(server: &Server<R, P>, session: u64, report: RelayR
 
 /// How a session is told to end.
 pub(crate) struct Ends {
+    pub(crate) retire: EventListener,
     pub(crate) close: EventListener,
     pub(crate) abort: EventListener,
 }

@@ -123,9 +123,9 @@ impl<R: Runtime, P: Pods> Connection<R, P> {
         let received = life.accepting(reception).await;
         drop(place);
         let Some(Some((admission, mut socket, leftover))) = received else { return };
-        match (life.closing(), life.aborting()) {
-            (Some(close), Some(abort)) => {
-                let ends = Ends { close, abort };
+        match (life.finishing(), life.closing(), life.aborting()) {
+            (Some(retire), Some(close), Some(abort)) => {
+                let ends = Ends { retire, close, abort };
                 admission.run_until(socket, leftover, Some(ends)).await;
             }
             _ => socket.abort(),

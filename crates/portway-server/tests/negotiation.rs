@@ -184,11 +184,10 @@ async fn listen<R: Runtime + Net, C: Connector>(
         .unwrap()
 }
 
-/// The form agreed on, also where there is no mux for it in this version.
+/// The form agreed on.
 fn form(result: Result<Probe, ConnectError>) -> WireForm {
     match result {
         Ok(probe) => probe.form,
-        Err(ConnectError::Dial(DialError::UnsupportedForm(form))) => form,
         Err(error) => panic!("{error}"),
     }
 }
@@ -202,7 +201,6 @@ async fn once<R: Runtime + Net>(
     let server = Scripted::start(answers);
     let listening = listen(rt, server.connector(rt), protocol).await;
     let result = match listening.probe().await {
-        Err(ConnectError::Dial(DialError::UnsupportedForm(form))) => Ok(form),
         Err(error) => Err(error.to_string().replace(&server.address.to_string(), "SERVER")),
         Ok(probe) => Ok(probe.form),
     };
@@ -461,10 +459,9 @@ async fn what_worked_is_forgotten_when_it_works_no_more<R: Runtime + Net>(rt: R)
 async fn clones_of_a_connector_share_what_was_learnt<R: Runtime + Net>(rt: R) {
     let server = Scripted::start([text("403 Forbidden", ""), Yes(&[WireForm::Spdy])]);
     let connector = server.connector(&rt);
-    let options = || Options::new().with_protocol(Protocol::Auto);
     let port = Port::new(8080).unwrap();
     for expected in [&[WEBSOCKET, SPDY][..], &[SPDY], &[SPDY]] {
-        let _ = rt.forward(connector.clone(), &[port], options()).await;
+        let _ = rt.forward(connector.clone(), &[port], Options::new()).await;
         assert_eq!(server.asked(), expected);
     }
     let listening = listen(&rt, connector, Protocol::Auto).await;

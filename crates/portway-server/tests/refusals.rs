@@ -357,6 +357,11 @@ async fn a_request_that_takes_too_long_is_cut<R: Runtime + Net>(rt: R) {
     done.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(done.answer().status, 404);
     done.expect_end();
+    // Nor does a first request make the second one free.
+    let mut second = Raw::connect(addr);
+    second.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost");
+    assert_eq!(second.answer().status, 404);
+    second.expect_end();
     // A byte now and then does not buy time.
     let mut slow = Raw::connect(addr);
     let (_, took) = elapsed(|| {

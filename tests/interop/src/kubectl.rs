@@ -24,7 +24,7 @@ const START: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Kubectl {
     path: PathBuf,
-    release: &'static str,
+    release: String,
 }
 
 impl Kubectl {
@@ -56,10 +56,10 @@ impl Kubectl {
     /// Where it cannot be fetched this says so on standard error and returns `None`, so that a test
     /// can return early. With `CI` in the environment that is a failure: nothing may be skipped there.
     #[must_use]
-    pub fn release(release: &'static str) -> Option<Self> {
-        static FETCHED: OnceLock<Mutex<BTreeMap<&'static str, Option<PathBuf>>>> = OnceLock::new();
+    pub fn release(release: &str) -> Option<Self> {
+        static FETCHED: OnceLock<Mutex<BTreeMap<String, Option<PathBuf>>>> = OnceLock::new();
         let mut fetched = lock(FETCHED.get_or_init(Mutex::default));
-        let path = fetched.entry(release).or_insert_with(|| match fetch(release) {
+        let path = fetched.entry(release.to_owned()).or_insert_with(|| match fetch(release) {
             Ok(path) => Some(path),
             Err(why) => {
                 let why = format!("no kubectl {release}: {why}");
@@ -69,7 +69,7 @@ impl Kubectl {
                 None
             }
         });
-        Some(Self { path: path.clone()?, release })
+        Some(Self { path: path.clone()?, release: release.to_owned() })
     }
 
     /// Where the program is.

@@ -11,8 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use portway_proto::{
-    CloseFrame, Config, Event, HalfClose, Incoming, Kind, OverflowPolicy, Port, ReadError, Session,
-    Side, StreamError, StreamEvent, StreamId, Timer, Transmit, WireForm, WriteError,
+    CloseFrame, CloseReason, Config, Event, HalfClose, Incoming, Kind, OpenError, OverflowPolicy,
+    Port, ReadError, Reuse, Session, Side, StreamError, StreamEvent, StreamId, Timer, Transmit,
+    WireForm, WriteError,
 };
 
 /// A session, its clock, and the checks that every step has to pass.
@@ -206,12 +207,13 @@ impl Rig {
 
     /// All events so far.
     pub fn events(&mut self) -> Vec<Event> {
+        let streams = self.ports.len().max(self.session.streams());
         let events: Vec<_> = std::iter::from_fn(|| self.session.poll_event()).collect();
         for event in &events {
             assert!(!self.closed, "{event:?} after Closed");
             self.closed = matches!(event, Event::Closed(_));
         }
-        let limit = 2 + 5 * self.ports.len();
+        let limit = 2 + 5 * streams;
         assert!(events.len() <= limit, "{} events were pending: {events:?}", events.len());
         events
     }
@@ -232,6 +234,38 @@ impl Rig {
     /// Opens the stream of a port (client).
     pub fn open(&mut self, port: u16) -> StreamId {
         self.session.open(Port::new(port).unwrap(), self.now).unwrap()
+    }
+
+    /// Opens the stream of a port, or not.
+    pub fn try_open(&mut self, port: u16) -> Result<StreamId, OpenError> {
+        let result = self.session.open(Port::new(port).unwrap(), self.now);
+        self.check();
+        result
+    }
+
+    /// Forgets a stream.
+    pub fn release(&mut self, id: StreamId) {
+        self.session.release(id, self.now);
+        self.check();
+    }
+
+    /// Whether the session can carry another connection.
+    pub fn reusable(&mut self) -> Reuse {
+        let result = self.session.reusable(self.now);
+        self.check();
+        result
+    }
+
+    /// Begins to close.
+    pub fn close(&mut self, why: CloseReason) {
+        self.session.close(why, self.now);
+        self.check();
+    }
+
+    /// Ends the session.
+    pub fn abort(&mut self) {
+        self.session.abort(self.now);
+        self.check();
     }
 
     /// Accepts all streams (server).

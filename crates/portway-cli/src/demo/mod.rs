@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use portway_tokio::{
-    Events, ListenEvent, Listening, Mapping, Options, Port, PortForward, Tokio, WireForm,
+    Events, ListenEvent, Listening, Mapping, Options, Port, PortForward, Protocol, Tokio, WireForm,
 };
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -43,7 +43,7 @@ struct Demo {
 pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::install().map_err(Failure::new)?;
     let demo = tokio::select! {
-        demo = Demo::show(args.mib) => demo?,
+        demo = Demo::show(&args) => demo?,
         code = interrupts.next() => return Ok(ExitCode::from(code)),
     };
     if !args.serve {
@@ -61,28 +61,28 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Demo {
-    async fn show(mib: u64) -> Result<Self, Failure> {
-        let mut demo = Self::start().await?;
+    async fn show(args: &DemoArgs) -> Result<Self, Failure> {
+        let mut demo = Self::start(args.protocol).await?;
         demo.get_the_page().await?;
-        demo.send_and_receive(mib).await?;
+        demo.send_and_receive(args.mib).await?;
         Ok(demo)
     }
 
     /// Starts the programs, the server, and the forwards between them.
-    async fn start() -> Result<Self, Failure> {
+    async fn start(protocol: Protocol) -> Result<Self, Failure> {
         let runtime = Tokio::current();
         let web = web::start().await.map_err(Failure::new)?;
         let echo = echo::start().await.map_err(Failure::new)?;
-        let cluster =
-            Cluster::start(&runtime, (NAMESPACE, POD), &[(WEB, web), (ECHO, echo)]).await?;
+        let programs = [("http", WEB, web), ("echo", ECHO, echo)];
+        let cluster = Cluster::start(&runtime, (NAMESPACE, POD), &programs).await?;
         output::line(format_args!(
             "Serving pod {POD} (a web page on port {WEB}, an echo on port {ECHO}) at {}",
             cluster.url()
         ));
         let connector = runtime.http(&cluster.url(), NAMESPACE, POD).map_err(Failure::new)?;
         let mappings = [WEB, ECHO].map(|port| Mapping::new(0, port));
-        let listening =
-            runtime.listen(connector, mappings, Options::new()).await.map_err(Failure::new)?;
+        let options = Options::new().with_protocol(protocol);
+        let listening = runtime.listen(connector, mappings, options).await.map_err(Failure::new)?;
         let events = listening.events();
         for bound in listening.bound() {
             output::line(forwarding(*bound));
@@ -176,6 +176,10 @@ impl Demo {
         }
         output::line(format_args!(
             "In another terminal: portway {POD} :{WEB} :{ECHO} --server {}",
+            self.cluster.url()
+        ));
+        output::line(format_args!(
+            "Or: kubectl --server={} port-forward pod/{POD} :{WEB} :{ECHO}",
             self.cluster.url()
         ));
         output::line("Ctrl-C ends it.");

@@ -180,8 +180,11 @@ fn the_request_is_what_the_command_line_says() {
         "GET /clusters/one/api/v1/namespaces/prod/pods/web-0/portforward?ports=8080 HTTP/1.1";
     assert_eq!(request.lines().next(), Some(first));
     let request = request.to_ascii_lowercase();
-    for header in ["impersonate-user: jane", "x-a: 1", "sec-websocket-protocol: v4.channel.k8s.io"]
-    {
+    for header in [
+        "impersonate-user: jane",
+        "x-a: 1",
+        "sec-websocket-protocol: spdy/3.1+portforward.k8s.io, v4.channel.k8s.io",
+    ] {
         assert!(request.lines().any(|line| line == header), "{request}");
     }
 }

@@ -16,12 +16,12 @@ use portway_proto::WireForm;
 pub enum Protocol {
     /// Whatever works: one WebSocket request asks for the tunnel and for v4, and the server picks;
     /// where that does not get through, plain SPDY is asked for.
+    #[default]
     Auto,
     /// SPDY in a WebSocket and nothing else: half-close, and no connection in the pod before it is
     /// used. Kubernetes 1.31 and later.
     Tunnel,
     /// `v4.channel.k8s.io` and nothing else: Kubernetes 1.6 and later.
-    #[default]
     V4,
     /// `v4.base64.channel.k8s.io` and nothing else: v4 in text messages, a third longer.
     V4Base64,

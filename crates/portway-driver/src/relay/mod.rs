@@ -261,6 +261,11 @@ impl<S: Socket> Relay<S> {
                 self.fail_with_stream(session, now);
                 return Moved::Something;
             }
+            if end == ReadError::Failed && self.wording.is_some() {
+                // The client is gone. A pod that never takes the rest is not waited for.
+                let grace = self.rules.grace.unwrap_or(Self::DISCARD);
+                self.give_up = self.give_up.or_else(|| now.checked_add(grace));
+            }
             match self.write_in_hand(cx) {
                 Poll::Ready(Ok(written)) => {
                     if let Ok(mut half) = session.recv(self.id) {
@@ -454,6 +459,11 @@ impl<S: Socket> Relay<S> {
         }
         let time_is_up = self.give_up.is_some_and(|at| at <= now);
         if (inward && outward) || time_is_up {
+            let cut = !self.in_hand.is_empty() && session.failure(self.id).is_some();
+            if cut && self.wording.is_some() {
+                // Half of what the client said must not look like all of it.
+                return self.fail_with_stream(session, now);
+            }
             self.socket = None;
             self.end_stream(session, now);
         }

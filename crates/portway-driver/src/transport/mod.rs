@@ -44,6 +44,12 @@ pub trait Transport: Send + Unpin + 'static {
     /// Makes the drop that follows abrupt.
     fn abort(&mut self);
 
+    /// An error that the connection has met meanwhile, without reading: how a reset is noticed while
+    /// the session takes nothing. Where that cannot be asked, nothing.
+    fn take_error(&mut self) -> Option<io::Error> {
+        None
+    }
+
     /// Memory is kept for what may come next, which an idle connection should not keep.
     fn keeps_memory(&self) -> bool {
         false

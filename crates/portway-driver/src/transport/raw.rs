@@ -105,6 +105,10 @@ impl<S: Socket> Transport for RawTransport<S> {
         self.socket.abort();
     }
 
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.socket.take_error()
+    }
+
     fn keeps_memory(&self) -> bool {
         self.inbox.is_kept()
     }

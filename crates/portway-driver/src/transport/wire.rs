@@ -82,6 +82,13 @@ impl<S: Socket> Transport for WireTransport<S> {
         }
     }
 
+    fn take_error(&mut self) -> Option<io::Error> {
+        match self {
+            Self::Ws(transport) => transport.take_error(),
+            Self::Raw(transport) => transport.take_error(),
+        }
+    }
+
     fn keeps_memory(&self) -> bool {
         match self {
             Self::Ws(transport) => transport.keeps_memory(),

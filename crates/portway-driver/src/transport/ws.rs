@@ -146,6 +146,10 @@ impl<S: Socket> Transport for WsTransport<S> {
         self.socket.abort();
     }
 
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.socket.take_error()
+    }
+
     fn keeps_memory(&self) -> bool {
         let batch = matches!(&self.outbox, Outbox::Masked { large, .. } if *large);
         batch || self.inbox.is_kept()

@@ -125,10 +125,7 @@ impl Session {
                 Ok(())
             }
             Incoming::Pong(payload) => {
-                self.core.stats.pongs += 1;
-                if let Ok(number) = payload.as_ref().try_into() {
-                    self.core.liveness.pong(u32::from_be_bytes(number));
-                }
+                self.mux.handle_pong(&mut self.core, &payload);
                 Ok(())
             }
             Incoming::Close(frame) => {
@@ -317,6 +314,13 @@ impl Session {
         self.mux.reusable(&self.core)
     }
 
+    /// Takes no new streams, and closes with the last of those that are there: at once, if there is
+    /// none. v4 does so anyway.
+    pub fn retire(&mut self, why: CloseReason, now: Instant) {
+        self.mux.retire(why);
+        self.check_over(now);
+    }
+
     /// Ends the session: what was written is still sent, then a Close message, then the peer's
     /// answer is waited for. After a [`CloseReason::Violation`] nothing of that but the Close.
     pub fn close(&mut self, why: CloseReason, now: Instant) {
@@ -380,10 +384,15 @@ impl Session {
         // 1005 is RFC 6455's word for "no code given".
         let CloseFrame { code, reason } = frame.unwrap_or_else(|| CloseFrame::new(1005, ""));
         let clean = self.core.is_announced() && !self.mux.is_busy();
-        let reason = if code == CloseFrame::NORMAL && clean {
-            CloseReason::Done
-        } else {
-            CloseReason::Peer { code, reason: reason.into() }
+        let reason = match &self.state {
+            _ if code == CloseFrame::NORMAL && clean => CloseReason::Done,
+            // The answer to our own goodbye, which is what cut the streams.
+            State::Closing(closing) if closing.frame.is_none() && !closing.reason.is_clean() => {
+                closing.reason.clone()
+            }
+            State::Open | State::Closing(_) | State::Closed => {
+                CloseReason::Peer { code, reason: reason.into() }
+            }
         };
         self.end_streams(&reason, now);
         let echo = if CloseFrame::may_be_sent(code) { code } else { CloseFrame::NORMAL };

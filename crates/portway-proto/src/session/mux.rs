@@ -28,6 +28,7 @@ impl Mux {
             WireForm::V4 | WireForm::V4Base64 => Ok(Self::V4(V4::new(core, form, ports)?)),
             WireForm::Tunnel | WireForm::Spdy => {
                 core.ready();
+                core.liveness.set_workers(Spdy::WORKERS);
                 Ok(Self::Spdy(Box::new(Spdy::new(core))))
             }
         }
@@ -56,6 +57,16 @@ impl Mux {
         }
     }
 
+    /// A WebSocket pong: of the first hop, which on SPDY is not the peer we ask.
+    pub(super) fn handle_pong(&mut self, core: &mut Core, payload: &[u8]) {
+        if let Self::V4(_) = self {
+            core.stats.pongs += 1;
+            if let Ok(number) = payload.try_into() {
+                core.liveness.pong(u32::from_be_bytes(number));
+            }
+        }
+    }
+
     /// The application has no more to do with the stream; `send` is where its sending half stood.
     pub(super) fn released(&mut self, core: &mut Core, id: StreamId, send: SendState) {
         match self {
@@ -75,6 +86,14 @@ impl Mux {
         match self {
             Self::V4(_) => core.end_recv(id, None, now),
             Self::Spdy(mux) => mux.settle_timeout(core, id, now),
+        }
+    }
+
+    pub(super) fn retire(&mut self, why: CloseReason) {
+        match self {
+            // No stream can be added, and the last one ends it.
+            Self::V4(_) => {}
+            Self::Spdy(mux) => mux.retire(why),
         }
     }
 

@@ -484,6 +484,20 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_comes_in_parts_is_gathered() {
+        let wire = Bytes::from(control(2, 0, b"\0\0\0\x03block"));
+        let block = Bytes::from_static(b"block");
+        let reply = Frame::SynReply { stream: 3, fin: false, block };
+        for (one, two) in (1..wire.len()).flat_map(|two| (0..two).map(move |one| (one, two))) {
+            let mut decoder = Decoder::new(Limits::new());
+            assert_eq!(decoder.decode(&mut wire.slice(..one)), Ok(None));
+            assert_eq!(decoder.decode(&mut wire.slice(one..two)), Ok(None));
+            assert_eq!(decoder.decode(&mut wire.slice(two..)), Ok(Some(reply.clone())));
+            assert!(decoder.is_idle());
+        }
+    }
+
+    #[test]
     fn a_wrong_length_is_refused_before_the_payload_comes() {
         for (kind, frame, good, bad) in [
             (1, "SYN_STREAM", &[10, 11, 65_536][..], &[0, 9][..]),

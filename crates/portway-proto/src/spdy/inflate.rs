@@ -40,6 +40,12 @@ impl Inflate {
         Ok(result)
     }
 
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) const fn capacity(&self) -> usize {
+        self.history.capacity()
+    }
+
     /// Takes the zlib header off the first block. The size of the window that it announces is not
     /// looked at, as in Go: whatever it says, 32 KiB are kept.
     fn start<'a>(&mut self, block: &'a [u8]) -> Result<&'a [u8], SpdyViolation> {

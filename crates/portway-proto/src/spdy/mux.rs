@@ -37,6 +37,8 @@ pub(crate) struct Spdy {
     last_of_peer: u32,
     check: Check,
     retired: Option<Retired>,
+    /// Why the session closes once its streams are over.
+    ending: Option<CloseReason>,
     /// Nothing but a goodbye is sent any more.
     mute: bool,
     goodbye_said: bool,
@@ -48,7 +50,14 @@ const LAST_STREAM: u32 = 0x7fff_ffff;
 /// Most bytes of one DATA frame.
 const MAX_DATA: usize = 0xff_ffff;
 
+/// Most bytes of a request id: Kubernetes counts in decimal. It is kept until the pair is whole, and
+/// said in error texts.
+const MAX_REQUEST: usize = 256;
+
 impl Spdy {
+    /// What a Go peer deals the frames of a session to (protocol.md C.8).
+    pub(crate) const WORKERS: u32 = Check::PINGS;
+
     pub(crate) fn new(core: &Core) -> Self {
         let limits = core.config.spdy_limits();
         Self {
@@ -64,6 +73,7 @@ impl Spdy {
             last_of_peer: 0,
             check: Check::default(),
             retired: None,
+            ending: None,
             mute: false,
             goodbye_said: false,
         }
@@ -77,7 +87,7 @@ impl Spdy {
             return Err(OpenError::Retired(why));
         }
         let limit = core.config.max_streams();
-        if self.pairs.len() >= limit {
+        if core.store.len() >= limit {
             return Err(OpenError::TooManyStreams { limit });
         }
         // Numbers are given when the opening goes out: on the wire they must rise.
@@ -136,7 +146,7 @@ impl Spdy {
                     self.answers.push_back(Answer::Text { stream: error.stream, text });
                     self.answers.extend(error.finish());
                 }
-                self.drop_unpaired(core, id);
+                self.drop_unpaired(core, id, now);
             }
         }
     }
@@ -153,6 +163,10 @@ impl Spdy {
             if core.side == Side::Client {
                 self.conclude(core, id, now);
             }
+        }
+        for id in std::mem::take(&mut self.waiting).into_values() {
+            self.forget(core, id);
+            core.discard(id, now);
         }
         self.mute = true;
     }
@@ -220,7 +234,7 @@ impl Spdy {
         let stream = core.store.get_mut(id)?;
         let abandoned = stream.failure.is_some() && stream.recv.is_over();
         let Some(data) = &mut pair.data else {
-            if !abandoned {
+            if !abandoned && core.side == Side::Client {
                 return Some(self.announce(core, id, now));
             }
             // The server never heard of it.
@@ -242,8 +256,10 @@ impl Spdy {
             let error = pair.error.as_mut()?;
             let text = text.slice(..text.len().min(MAX_DATA));
             let mut out = BytesMut::with_capacity(text.len() + 40);
-            out.put_slice(&data_head(error.stream, text.len(), false));
-            out.put_slice(&text);
+            if !error.ours.is_over() {
+                out.put_slice(&data_head(error.stream, text.len(), false));
+                out.put_slice(&text);
+            }
             // The order of protocol.md D.5.
             for half in [Some(data), Some(error)].into_iter().flatten() {
                 if let Some(Answer::Reset { stream, status }) = half.reset() {
@@ -251,7 +267,7 @@ impl Spdy {
                 }
             }
             core.after_send(id, now);
-            return Some(message(out));
+            return (!out.is_empty()).then(|| message(out));
         }
         if stream.send == SendState::Finished {
             self.answers.extend(data.finish());
@@ -298,8 +314,13 @@ impl Spdy {
 
     /// Why the session ends by itself, if it does.
     pub(crate) fn over(&self) -> Option<CloseReason> {
-        let over = self.retired == Some(Retired::GoingAway) && self.pairs.is_empty();
-        over.then_some(CloseReason::GoingAway)
+        self.ending.clone().filter(|_| self.pairs.is_empty())
+    }
+
+    /// No more streams; the session closes with the last of those that are there.
+    pub(crate) fn retire(&mut self, why: CloseReason) {
+        self.retired.get_or_insert(Retired::Closing);
+        self.ending.get_or_insert(why);
     }
 
     pub(crate) fn reusable(&mut self, core: &Core) -> Reuse {
@@ -346,8 +367,8 @@ impl Spdy {
             Frame::SynStream { stream, fin, block, .. } => {
                 // Also that of a stream which is refused: the next needs what it leaves behind.
                 let headers = self.headers_in.decode(&block)?;
-                self.handle_syn(core, stream, &headers, now);
-                if fin {
+                let taken = self.handle_syn(core, stream, &headers, now);
+                if fin && taken {
                     self.handle_end(core, stream, End::Fin, now);
                 }
             }
@@ -383,6 +404,9 @@ impl Spdy {
             (!half.theirs.is_over()).then_some((*id, *lane))
         });
         match half {
+            Some((id, Lane::Data)) if self.is_too_early(core, id, bytes.len()) => {
+                self.drop_unpaired(core, id, now);
+            }
             Some((id, Lane::Data)) => core.receive(id, bytes, now),
             Some((id, Lane::Error)) if core.side == Side::Client => {
                 core.receive_error(id, &bytes, false, now);
@@ -392,6 +416,14 @@ impl Spdy {
             // Late, as Go peers are (protocol.md C.7), or a word of the client's on an error stream.
             Some((_, Lane::Error)) | None => core.stats.ignored_late += bytes.len() as u64,
         }
+    }
+
+    /// Server: data for a stream that is not whole would fill its buffer. Nobody can read it yet, and
+    /// what would make it whole may come behind it: to wait would be for ever.
+    fn is_too_early(&self, core: &Core, id: StreamId, more: usize) -> bool {
+        let half = core.side == Side::Server && self.pairs.get(&id).is_some_and(|p| !p.is_whole());
+        let held = core.store.get(id).map_or(0, Stream::held);
+        half && held + more >= core.config.recv_buffer()
     }
 
     fn handle_reply(&mut self, core: &mut Core, stream: u32) {
@@ -456,7 +488,7 @@ impl Spdy {
         match (lane, end) {
             // Before there is a pod to tell: said when there is one.
             (_, End::Fin) if !pair.is_whole() => {}
-            (_, End::Reset) if !pair.is_whole() => self.drop_unpaired(core, id),
+            (_, End::Reset) if !pair.is_whole() => self.drop_unpaired(core, id, now),
             (Lane::Data, End::Fin) => core.end_recv(id, None, now),
             (Lane::Data, End::Reset) => {
                 self.answers.extend(pair.error.as_mut().and_then(Half::finish));
@@ -496,6 +528,7 @@ impl Spdy {
 
     fn handle_go_away(&mut self, core: &mut Core, last: u32, now: Instant) {
         self.retired = Some(Retired::GoingAway);
+        self.ending.get_or_insert(CloseReason::GoingAway);
         if core.side == Side::Server {
             return;
         }
@@ -509,32 +542,38 @@ impl Spdy {
         }
     }
 
-    /// The peer opens a stream.
-    fn handle_syn(&mut self, core: &mut Core, stream: u32, headers: &Headers, now: Instant) {
+    /// The peer opens a stream; whether it has one now.
+    fn handle_syn(
+        &mut self,
+        core: &mut Core,
+        stream: u32,
+        headers: &Headers,
+        now: Instant,
+    ) -> bool {
         let refuse = |status| Answer::Reset { stream, status };
         if core.side == Side::Client {
             self.answers.push_back(refuse(status::REFUSED_STREAM));
-            return;
+            return false;
         }
         if stream.is_multiple_of(2) || stream <= self.last_of_peer {
             self.answers.push_back(refuse(status::PROTOCOL_ERROR));
             self.handle_end(core, stream, End::Reset, now);
-            return;
+            return false;
         }
         self.last_of_peer = stream;
         if core.closing || self.retired.is_some() {
-            return;
+            return false;
         }
         let Some((lane, port)) = opening(headers) else {
             self.answers.push_back(refuse(status::CANCEL));
-            return;
+            return false;
         };
         let request = request_of(headers, lane, stream);
         let (id, pair) = match self.waiting.get(&request) {
             Some(id) => (*id, self.pairs.entry(*id).or_insert_with(Pair::new)),
-            None if self.pairs.len() >= core.config.max_streams() => {
+            None if core.store.len() >= core.config.max_streams() => {
                 self.answers.push_back(refuse(status::REFUSED_STREAM));
-                return;
+                return false;
             }
             None => {
                 let streams = core.config.max_streams();
@@ -554,7 +593,7 @@ impl Spdy {
                 self.answers.push_back(Answer::Text { stream: error.stream, text });
             }
             self.answers.push_back(refuse(status::CANCEL));
-            return;
+            return false;
         }
         // Before anything else on the stream: the peer drops what comes earlier (trap 26).
         self.answers.push_back(Answer::Reply { stream });
@@ -565,6 +604,7 @@ impl Spdy {
             self.waiting.remove(&request);
             self.pair_up(core, id, now);
         }
+        true
     }
 
     /// Server: both streams are there, so the pod can be dialled.
@@ -615,7 +655,7 @@ impl Spdy {
     }
 
     /// Server: a pair that will not be whole.
-    fn drop_unpaired(&mut self, core: &mut Core, id: StreamId) {
+    fn drop_unpaired(&mut self, core: &mut Core, id: StreamId, now: Instant) {
         let Some(pair) = self.pairs.get_mut(&id) else { return };
         let unsaid = pair.halves_mut().filter(|half| !half.ours.is_over());
         self.answers.extend(unsaid.filter_map(Half::reset));
@@ -623,7 +663,7 @@ impl Spdy {
             self.waiting.remove(&request);
         }
         self.forget(core, id);
-        core.store.remove(id);
+        core.discard(id, now);
     }
 
     /// Whatever still comes for it is late from now on.
@@ -644,6 +684,7 @@ fn message(out: BytesMut) -> Transmit {
 /// What a stream is for, if it says so in the way that Kubernetes understands (protocol.md C.5).
 fn opening(headers: &Headers) -> Option<(Lane, Port)> {
     let port = std::str::from_utf8(headers.get("port")?).ok()?.parse().ok()?;
+    headers.get("requestid").is_none_or(|name| name.len() <= MAX_REQUEST).then_some(())?;
     match headers.get("streamtype")? {
         b"error" => Some((Lane::Error, port)),
         b"data" => Some((Lane::Data, port)),
