@@ -274,7 +274,8 @@ async fn what_a_pod_said_before_it_hung_up_on_an_upload_arrives<R: Runtime + Net
 async fn sixty_four_programs_at_once<R: Runtime + Net>(rt: R) {
     let serving = server(&rt).listen(LOCALHOST).await.unwrap();
     let mapping = Mapping::new(0, echo_pod());
-    let listening = rt.listen(connector(&rt, &serving), [mapping], Options::new()).await.unwrap();
+    let options = Options::new().with_spare(false);
+    let listening = rt.listen(connector(&rt, &serving), [mapping], options).await.unwrap();
     let addr = listening.local_addr();
     let programs: Vec<_> = (0..64).map(|_| local(addr)).collect();
     for (i, mut program) in programs.iter().enumerate() {
