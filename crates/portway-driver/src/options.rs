@@ -81,7 +81,7 @@ impl Options {
     /// How the connections of a listener are put on sessions. Default [`Sessions::Exclusive`].
     #[must_use]
     pub fn with_sessions(mut self, sessions: Sessions) -> Self {
-        self.keeping.per_session = sessions.per_session();
+        self.keeping = self.keeping.of(sessions);
         self
     }
 
@@ -142,9 +142,15 @@ impl Options {
 
     /// What a listener's sessions go by.
     pub(crate) fn for_listener(mut self) -> Self {
-        let per_session = self.keeping.per_session;
+        let Keeping { per_session, max_quiet, .. } = self.keeping;
         self.keeping.spare &= per_session == 1;
-        self.session = Arc::new((*self.session).clone().with_max_streams(per_session));
+        let mut config = (*self.session).clone().with_max_streams(per_session + max_quiet);
+        if per_session == 1 {
+            // Of its streams one is live.
+            let alone = config.overflow(1);
+            config = config.with_overflow(alone);
+        }
+        self.session = Arc::new(config);
         self
     }
 

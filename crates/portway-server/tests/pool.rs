@@ -43,6 +43,8 @@ on_both_runtimes!(
     the_loss_of_a_shared_session_ends_only_what_is_on_it,
     shared_falls_back_on_v4,
     who_does_not_read_stops_nobody,
+    who_waits_for_the_end_leaves_the_session_to_the_next,
+    who_is_answered_after_the_end_keeps_the_session,
     one_lingerer_too_many_ends_the_longest_silent,
     a_shutdown_takes_leave_of_what_waits,
     a_dropped_listener_takes_leave_of_what_waits,
@@ -616,6 +618,70 @@ async fn who_does_not_read_stops_nobody<R: Runtime + Net>(rt: R) {
         (0..20).for_each(|_| echo(&mut stream, b"hello"));
     });
     assert!(took < ms(5_000), "{took:?}");
+}
+
+fn lingering(unanswered: Duration, answered: Duration) -> Options {
+    let policy = HalfClose::WhenIdle { unanswered, answered };
+    options().with_session(Config::client().with_half_close(policy))
+}
+
+async fn who_waits_for_the_end_leaves_the_session_to_the_next<R: Runtime + Net>(rt: R) {
+    let peer = peer(&rt, BOTH).await;
+    let connector = at(&rt, peer.serving.local_addr());
+    let options = lingering(Duration::from_secs(60), Duration::from_secs(60));
+    let listening = rt.listen(connector, [Mapping::new(0, echo_pod())], options).await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..10 {
+        let mut stream = program(listening.local_addr());
+        echo(&mut stream, b"hello");
+        stream.shutdown(Shutdown::Write).unwrap();
+        waiting.push(stream);
+        idle(&rt, &listening, 1).await;
+    }
+    let stats = listening.stats();
+    assert_eq!((stats.dialled, stats.reused, stats.open), (1, 9, 10));
+    // None of them has come to its end: that is the policy's.
+    for stream in &mut waiting {
+        stream.set_read_timeout(Some(ms(5))).unwrap();
+        assert!(stream.read(&mut [0]).is_err());
+    }
+}
+
+/// The pod has not said its last word: whoever owes an answer has the session for itself, and so has
+/// who speaks on.
+async fn who_is_answered_after_the_end_keeps_the_session<R: Runtime + Net>(rt: R) {
+    let peer = peer(&rt, BOTH).await;
+    let slow = pod(|mut stream| {
+        stream.read_exact(&mut [0; 7]).unwrap();
+        std::thread::sleep(ms(300));
+        stream.write_all(b"an answer").unwrap();
+    });
+    let talker = pod(|mut stream| {
+        stream.read_exact(&mut [0; 7]).unwrap();
+        for _ in 0..100 {
+            stream.write_all(b"word").unwrap();
+            std::thread::sleep(ms(3));
+        }
+    });
+    let connector = at(&rt, peer.serving.local_addr());
+    let options = lingering(Duration::from_secs(60), Duration::from_secs(60));
+    let mappings = [Mapping::new(0, slow), Mapping::new(0, talker)];
+    let listening = rt.listen(connector, mappings, options).await.unwrap();
+    for (port, answer) in [(slow, 9), (talker, 400)] {
+        let local = listening.bound().iter().find(|bound| bound.remote == port).unwrap().local;
+        let mut stream = program(local);
+        stream.write_all(b"request").unwrap();
+        if port == talker {
+            stream.read_exact(&mut [0]).unwrap();
+        }
+        stream.shutdown(Shutdown::Write).unwrap();
+        let idle_before = listening.stats().idle;
+        pause(&rt, ms(100)).await;
+        assert_eq!(listening.stats().idle, idle_before, "the session is taken");
+        let mut all = Vec::new();
+        let read = aside(&rt, move || stream.read_to_end(&mut all)).await.unwrap();
+        assert_eq!(read, answer - usize::from(port == talker));
+    }
 }
 
 async fn one_lingerer_too_many_ends_the_longest_silent<R: Runtime + Net>(rt: R) {

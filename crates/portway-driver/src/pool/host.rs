@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use portway_proto::{
-    CloseReason, HalfClose, OpenError, Port, Reuse, StreamError, StreamId, WireForm,
+    CloseReason, HalfClose, OpenError, OverflowPolicy, Port, Reuse, StreamError, StreamId, WireForm,
 };
 
 use super::lingering::Lingerer;
@@ -20,13 +20,13 @@ use crate::relay::{Local, RelayEnd};
 use crate::runtime::Deadline;
 use crate::{
     Bridge, Connector, Endpoint, ListenEvent, Meter, RelayFailure, RelayReport, Runtime,
-    SessionOrigin, Socket, WireTransport,
+    SessionOrigin, Socket, WireTransport, after,
 };
 
 /// The one task of a session: serves its connections, and keeps it alive between them.
 ///
 /// ```text
-///            guest                     last one left            five pings answered
+///            guest               last one left or quiet         five pings answered
 ///  Serving ◀──────── Idle    Serving ───────────────▶ Checking ────────────────────▶ Idle
 ///                                                        │                            │
 ///                                       unhealthy, or too many kept        unused for too long
@@ -57,6 +57,8 @@ pub(super) struct Host<R: Runtime, C: Connector, S> {
     close: Notice,
     abort: Notice,
     due: Option<Instant>,
+    /// When a guest may have become quiet.
+    look_at: Option<Instant>,
     deadline: Deadline<R>,
 }
 
@@ -66,6 +68,8 @@ struct Seated {
     id: StreamId,
     ticket: Ticket,
     lingerer: Option<Lingerer>,
+    /// Its exchange looks done, and it only waits for its end: it takes no room.
+    quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +124,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
             close,
             abort,
             due: None,
+            look_at: None,
             deadline: Deadline::new(),
         }
     }
@@ -153,7 +158,14 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
                 self.tell_connected(&ticket, port);
                 self.plan = Plan::Serving;
                 self.due = None;
-                self.guests.push(Seated { id, ticket, lingerer: None });
+                let now = self.pool.runtime.now();
+                for quiet in self.guests.iter().filter(|seated| seated.quiet) {
+                    // Nobody is slowed down by what was over.
+                    if let Ok(mut half) = self.bridge.session().recv(quiet.id) {
+                        half.set_overflow(OverflowPolicy::Reset, now);
+                    }
+                }
+                self.guests.push(Seated { id, ticket, lingerer: None, quiet: false });
             }
             Err((local, error)) if fresh => {
                 let closed = self.bridge.closed().cloned().unwrap_or(CloseReason::Disconnected);
@@ -197,9 +209,11 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
 
     fn farewell(&mut self, id: StreamId, end: RelayEnd<S>) {
         let Some(index) = self.guests.iter().position(|seated| seated.id == id) else { return };
-        let Seated { ticket, lingerer, .. } = self.guests.swap_remove(index);
+        let Seated { ticket, lingerer, quiet, .. } = self.guests.swap_remove(index);
         drop(lingerer);
-        self.pool.lock().left(self.id);
+        if !quiet {
+            self.pool.lock().left(self.id);
+        }
         match end {
             RelayEnd::Over(report) if self.fixed => self.gone.push((ticket, report)),
             RelayEnd::Over(report) => {
@@ -254,7 +268,8 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         self.plan = Plan::Leaving;
         self.due = None;
         self.pool.close_room(self.id, &self.mailbox);
-        self.bridge.session().close(CloseReason::Local, now);
+        // Those that only wait for their end do so.
+        self.bridge.session().retire(CloseReason::Local, now);
         self.pool.see_to_spare();
     }
 
@@ -281,6 +296,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         if close || abort {
             self.bridge.abort_relays();
             self.leave(now);
+            self.bridge.session().close(CloseReason::Local, now);
         }
     }
 
@@ -304,12 +320,55 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         moved
     }
 
+    /// Makes room for the next guest on behalf of those whose exchange looks done. The pod's end of it
+    /// may take a second or more, and a session each for as long.
+    fn poll_quiet(&mut self) -> Moved {
+        /// In the pauses of an answer it is not done.
+        const AFTER: Duration = Duration::from_millis(10);
+        let now = self.pool.runtime.now();
+        let limit = self.pool.options.keeping.max_quiet;
+        let mut quiet = self.guests.iter().filter(|seated| seated.quiet).count();
+        let guests = self.guests.len();
+        let mut moved = Moved::Nothing;
+        self.look_at = None;
+        if self.fixed || limit == 0 {
+            return moved;
+        }
+        for seated in &mut self.guests {
+            let Ok(half) = self.bridge.session().send(seated.id) else { continue };
+            let Some(at) = half.settled().map(|since| after(since, AFTER)) else { continue };
+            let silent = at <= now;
+            if !seated.quiet && quiet == limit {
+                continue;
+            } else if !seated.quiet && !silent {
+                self.look_at = Some(self.look_at.map_or(at, |look| look.min(at)));
+            } else if !seated.quiet {
+                seated.quiet = true;
+                quiet += 1;
+                self.pool.lock().left(self.id);
+                moved = Moved::Something;
+            } else if !silent && quiet == guests && self.plan != Plan::Leaving {
+                // It was not done after all, and nobody has come since.
+                seated.quiet = false;
+                quiet -= 1;
+                self.plan = Plan::Serving;
+                self.due = None;
+                self.pool.lock().came_back(self.id);
+                if let Ok(mut half) = self.bridge.session().recv(seated.id) {
+                    half.set_overflow(self.pool.options.session.overflow(1), now);
+                }
+                moved = Moved::Something;
+            }
+        }
+        moved
+    }
+
     /// Where the session stands between two guests. Something: the bridge has to look at it.
     fn poll_plan(&mut self) -> Moved {
         let now = self.pool.runtime.now();
         let was = self.plan;
         match self.plan {
-            Plan::Serving if !self.guests.is_empty() || self.fixed => {}
+            Plan::Serving if self.fixed || self.guests.iter().any(|seated| !seated.quiet) => {}
             Plan::Leaving => {}
             _ if self.worn => self.leave(now),
             Plan::Serving => self.plan = Plan::Checking { asked: false },
@@ -362,11 +421,13 @@ impl<R: Runtime, C: Connector, S: Socket> Future for Host<R, C, S> {
                 Poll::Pending => {}
             }
             let mut moved = this.poll_lingering(cx);
+            moved |= this.poll_quiet();
             moved |= this.poll_plan();
             if moved == Moved::Something {
                 continue;
             }
-            if this.deadline.poll(&this.pool.runtime, this.due, cx).is_pending() {
+            let at = [this.due, this.look_at].into_iter().flatten().min();
+            if this.deadline.poll(&this.pool.runtime, at, cx).is_pending() {
                 return Poll::Pending;
             }
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Sessions {
     /// A session carries one live connection at a time, so that none can slow another down. One that
-    /// has ended leaves its session to the next.
+    /// has ended leaves its session to the next; so does one whose exchange looks done (its program
+    /// has ended its sending after the pod's last word) while it waits for the pod's end. Should the
+    /// pod speak to that one again after all, and its program not read, it is reset.
     #[default]
     Exclusive,
     /// A session carries up to so many connections, for the fewest upgrades.
@@ -23,10 +25,10 @@ pub enum Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn per_session(self) -> usize {
+    const fn per_session(self) -> usize {
         match self {
-            Self::Exclusive => 1,
-            Self::Shared { max_streams } => max_streams.max(1),
+            Self::Exclusive | Self::Shared { max_streams: 0 } => 1,
+            Self::Shared { max_streams } => max_streams,
         }
     }
 }
@@ -35,6 +37,8 @@ impl Sessions {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keeping {
     pub(crate) per_session: usize,
+    /// How many more may wait for their end on it.
+    pub(crate) max_quiet: usize,
     /// One is dialled ahead of need.
     pub(crate) spare: bool,
     /// How many wait for a connection besides the last.
@@ -50,10 +54,25 @@ pub(crate) struct Keeping {
 impl Keeping {
     pub(crate) const DEFAULT: Self = Self {
         per_session: 1,
+        max_quiet: Self::QUIET,
         spare: true,
         max_idle: 8,
         idle_time: Duration::from_secs(60),
         spare_time: Duration::from_secs(5 * 60),
         max_age: Duration::from_secs(10 * 60),
     };
+    /// Enough for a hundred short connections a second on each session, with the second that it takes
+    /// a container runtime to end one.
+    const QUIET: usize = 128;
+
+    /// As the owner of the listener wants it. Shared sessions count every connection, since that is
+    /// what bounds their memory.
+    pub(crate) const fn of(mut self, sessions: Sessions) -> Self {
+        self.per_session = sessions.per_session();
+        self.max_quiet = match sessions {
+            Sessions::Exclusive => Self::QUIET,
+            Sessions::Shared { .. } => 0,
+        };
+        self
+    }
 }

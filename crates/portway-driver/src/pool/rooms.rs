@@ -177,6 +177,14 @@ impl<S> Rooms<S> {
         }
     }
 
+    /// A guest that had left goes on.
+    pub(super) fn came_back(&mut self, id: RoomId) {
+        if let Some(room) = self.get(id) {
+            room.guests += 1;
+            room.standing = Standing::Open;
+        }
+    }
+
     /// It is healthy and empty. Refused, and taken out, where enough are kept or it is too old.
     pub(super) fn park(&mut self, id: RoomId, now: Instant) -> Review {
         let enough = self.idle() > self.keeping.max_idle;

@@ -302,7 +302,8 @@ impl Session {
 
     // -- lifecycle
 
-    /// Client: whether the session can carry another connection now that its streams are released.
+    /// Client: whether the session can carry another connection now that its streams are released, or
+    /// only wait for their end ([`SendHalf::settled`]).
     ///
     /// The first call after that starts a health check: five pings, sent after everything else. A
     /// Kubernetes server deals them to its five workers in turn, so that five answers prove that

@@ -327,7 +327,8 @@ impl Spdy {
         if let Some(why) = self.retired {
             return Reuse::No(why);
         }
-        if !self.pairs.is_empty() || core.store.len() > 0 {
+        // A stream that only waits for its end sends no data that a stuck worker could be behind.
+        if core.store.iter().any(|(_, stream)| stream.settled().is_none()) {
             return Reuse::InUse;
         }
         match self.check {

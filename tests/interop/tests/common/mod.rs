@@ -17,8 +17,9 @@ use portway_tokio::{
     Protocol, Runtime, Tokio,
 };
 
-/// The forms of the wire that are tested, one after the other. What cannot be spoken yet is not here.
-pub(crate) const FORMS: &[Protocol] = &[Protocol::V4, Protocol::V4Base64];
+/// The forms of the wire that are tested, one after the other.
+pub(crate) const FORMS: &[Protocol] =
+    &[Protocol::V4, Protocol::V4Base64, Protocol::Tunnel, Protocol::Spdy];
 
 /// Those of [`FORMS`] in which SPDY is spoken.
 pub(crate) fn spdy_forms() -> impl Iterator<Item = Protocol> {
