@@ -304,6 +304,14 @@ impl App {
         self.listen(subject);
     }
 
+    /// Says the end of every stream.
+    pub fn finish_all(&mut self, subject: &mut Subject, now: Instant) {
+        self.listen(subject);
+        for stream in 0..self.streams.len() {
+            self.act_on(subject, &Action::Finish { stream }, now);
+        }
+    }
+
     /// Reads and lets go of everything that there is.
     pub fn read_all(&mut self, subject: &mut Subject, now: Instant) {
         self.listen(subject);

@@ -197,6 +197,17 @@ impl Setup {
         setup
     }
 
+    /// As [`Self::honest`], for SPDY.
+    pub fn honest_spdy(source: &mut Source<'_>) -> Self {
+        let mut setup = Self::honest(source);
+        setup.form = if source.flag() { WireForm::Spdy } else { WireForm::Tunnel };
+        setup.ports = Vec::new();
+        setup.client = setup.client.with_max_streams(8);
+        // The server may hear later than the client that a stream is over.
+        setup.server = setup.server.with_max_streams(1000).with_idle_timeout(None);
+        setup
+    }
+
     /// A setup that lets two honest sides understand each other.
     pub fn honest(source: &mut Source<'_>) -> Self {
         let (form, ports) = (form(source), ports(source));

@@ -323,6 +323,11 @@ impl Spdy {
         Self { rig, writer: Writer::default(), reader: Reader::default() }
     }
 
+    /// The session and its clock alone.
+    pub fn into_rig(self) -> Rig {
+        self.rig
+    }
+
     /// The peer sends a frame, in one message.
     pub fn peer(&mut self, frame: &Frame) {
         let bytes = self.writer.frame(frame);

@@ -32,6 +32,11 @@ proptest! {
     }
 
     #[test]
+    fn an_honest_pair_over_spdy_delivers_what_the_model_says(data in vec(any::<u8>(), 20..900)) {
+        session::pair_spdy(&data);
+    }
+
+    #[test]
     fn a_client_over_spdy_keeps_its_promises_to_any_server(data in vec(any::<u8>(), 20..900)) {
         session::spdy_client(&data);
     }

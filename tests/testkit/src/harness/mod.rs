@@ -17,6 +17,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("handshake_response", handshake::response),
     ("pair_chunking", session::pair_chunking),
     ("pair_honest", session::pair_honest),
+    ("pair_spdy", session::pair_spdy),
     ("policy_diff", session::policy_diff),
     ("session_client", session::session_client),
     ("session_server", session::session_server),

@@ -121,6 +121,18 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             pair("link", &link);
             pair("cut", &cut);
             pair("close", &close);
+            let again = [vec![0, 31], vec![0, 25]].concat();
+            let mut spdy = |name: &str, ops: &[Vec<u8>]| {
+                let head = [&[form, 0][..], &sizes, &sizes, &[form, 0, 5 * form]].concat();
+                let ops = [&ops.concat()[..], &again, &ops.concat()].concat();
+                add("pair_spdy", &format!("{name}-{setup}-{form}"), [&head[..], &ops].concat());
+            };
+            spdy("exchange", &exchange);
+            spdy("half-close", &half_close);
+            spdy("fail", &fail);
+            spdy("link", &link);
+            spdy("cut", &cut);
+            spdy("close", &close);
         }
     }
 
