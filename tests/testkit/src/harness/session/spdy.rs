@@ -47,6 +47,10 @@ struct Peer {
     streams: BTreeMap<u32, Wire>,
     /// Something was sent that is no frame: what follows can mean anything.
     garbage: bool,
+    /// Its pings that may be answered, once each.
+    pings: BTreeMap<u32, usize>,
+    /// How often time has passed.
+    time: usize,
 }
 
 /// What was said on a stream that is open.
@@ -58,17 +62,27 @@ struct Wire {
     over: bool,
     /// Its error stream had a text when its data ended.
     tainted: bool,
+    /// How often time had passed then.
+    at: usize,
 }
 
 impl Peer {
     fn new(side: Side) -> Self {
         let writer = Writer::default();
-        Self { side, writer, next: 1, streams: BTreeMap::new(), garbage: false }
+        let (streams, pings) = (BTreeMap::new(), BTreeMap::new());
+        Self { side, writer, next: 1, streams, garbage: false, pings, time: 0 }
     }
 
     /// Our session said something.
     fn hear(&mut self, frames: &[Frame]) {
         for frame in frames {
+            if let Frame::Ping(id) = frame
+                && (id % 2 == 0) == (self.side == Side::Client)
+                && !self.garbage
+            {
+                let owed = self.pings.get_mut(id).filter(|owed| **owed > 0);
+                *owed.expect("a ping is answered that nobody sent") -= 1;
+            }
             if let (Side::Client, Frame::Syn { id, headers, .. }) = (self.side, frame) {
                 let is_error = headers.iter().any(|(_, value)| value == "error");
                 self.streams.insert(*id, Wire { is_error, ..Wire::default() });
@@ -92,7 +106,11 @@ impl Peer {
             }
             115..=134 => self.writer.frame(&Frame::Reply { id, fin: false, headers: vec![] }),
             135..=189 => self.syn(source, kind),
-            190..=204 => self.writer.frame(&Frame::Ping(1 + source.below(20) as u32)),
+            190..=204 => {
+                let ping = 1 + source.below(20) as u32;
+                *self.pings.entry(ping).or_default() += 1;
+                self.writer.frame(&Frame::Ping(ping))
+            }
             205..=207 => self.writer.frame(&Frame::GoAway { last: id, status: 0 }),
             208..=211 => {
                 let headers = vec![("x".to_owned(), "y".repeat(source.below(100)))];
@@ -136,7 +154,10 @@ impl Peer {
                 wire.data.extend((from..from + len).map(|at| byte(id as usize, at)));
                 wire.data[from..].to_vec()
             }
-            _ => vec![LATE; len],
+            Some(_) => vec![LATE; len],
+            // The session may open it before this arrives.
+            None if self.side == Side::Client && id % 2 == 1 => vec![],
+            None => vec![LATE; len],
         };
         if fin {
             self.end(id, true);
@@ -150,8 +171,9 @@ impl Peer {
             .and_then(|error| self.streams.get(&error))
             .is_some_and(|wire| wire.is_error && !wire.data.is_empty());
         let tainted = text && self.side == Side::Client;
+        let at = self.time;
         if let Some(wire) = self.streams.get_mut(&id).filter(|wire| !wire.over) {
-            (wire.over, wire.fin, wire.tainted) = (true, fin, tainted);
+            (wire.over, wire.fin, wire.tainted, wire.at) = (true, fin, tainted, at);
         }
     }
 
@@ -187,10 +209,16 @@ impl Peer {
     }
 
     /// Whether those bytes are the first of some stream; `clean`: all of them, and it ended well.
-    fn explains(&self, received: &[u8], clean: bool) -> bool {
-        self.streams.values().any(|wire| {
+    fn explains(&self, received: &[u8], clean: bool, closed: bool) -> bool {
+        self.streams.iter().any(|(id, wire)| {
             if clean {
-                wire.fin && !wire.tainted && wire.data == received
+                // A client waits for the end of the error stream, or for so long.
+                let error = id.checked_sub(2).and_then(|error| self.streams.get(&error));
+                let waited = self.side == Side::Server
+                    || closed
+                    || wire.at < self.time
+                    || error.is_some_and(|error| error.over);
+                wire.fin && !wire.tainted && waited && wire.data == received
             } else {
                 wire.data.starts_with(received)
             }
@@ -275,11 +303,13 @@ impl Attack {
                 self.subject.check();
             }
             180..=199 => {
+                self.peer.time += 1;
                 self.clock.advance(ops::duration(source));
                 self.subject.time(self.clock.now());
             }
             200..=214 => {
                 if let Some(at) = self.subject.look().poll_timeout() {
+                    self.peer.time += 1;
                     self.clock.advance_to(at);
                     self.subject.time(self.clock.now());
                 }
@@ -337,10 +367,11 @@ impl Attack {
         if self.peer.garbage {
             return;
         }
+        let closed = self.subject.heard_close() || self.subject.look().is_closed();
         for stream in 0..self.app.len() {
             let account = self.app.account(stream);
             let clean = account.ending == Some(Ending::Clean);
-            let explained = self.peer.explains(&account.received, clean);
+            let explained = self.peer.explains(&account.received, clean, closed);
             let closed = self.subject.closed();
             assert!(explained, "{account:?}, {closed:?}, of {:?}", self.peer.streams);
         }
