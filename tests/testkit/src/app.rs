@@ -7,20 +7,27 @@ use portway_proto::{Event, ReadError, Side, StreamError, StreamEvent, StreamId, 
 
 use crate::invariants::Subject;
 use crate::model::{Account, Ending, byte};
-use crate::ops::Action;
+use crate::ops::{Action, is_spdy};
 
 /// An application at one end of a session. It keeps to the contract: it reads and writes only when
 /// events said that it can, so that an event that is missing shows.
 #[derive(Debug)]
 pub struct App {
     side: Side,
+    /// Streams are opened as it goes.
+    dynamic: bool,
     streams: Vec<Held>,
 }
+
+/// The port of the first stream that is opened as it goes; each has its own.
+const FIRST_PORT: u16 = 1000;
 
 /// One stream, as the application knows it.
 #[derive(Debug)]
 struct Held {
     id: StreamId,
+    /// What the two ends call it.
+    key: usize,
     account: Account,
     /// `Readable` came, and `read` was not blocked since.
     readable: bool,
@@ -35,17 +42,19 @@ impl App {
     /// An application that has opened or accepted all streams.
     pub fn new(subject: &mut Subject, ports: &[portway_proto::Port], now: Instant) -> Self {
         let side = subject.side();
-        let streams = ports.iter().map(|port| {
+        if is_spdy(subject.form()) {
+            return Self { side, dynamic: true, streams: Vec::new() };
+        }
+        let streams = ports.iter().enumerate().map(|(key, port)| {
             let id = match side {
                 Side::Client => subject.session().open(*port, now).unwrap(),
                 Side::Server => subject.session().accept().unwrap(),
             };
             assert_eq!(subject.session().port(id), Some(*port));
             subject.watch(id);
-            let account = Account::default();
-            Held { id, account, readable: false, blocked: false, released: false, in_hand: 0 }
+            Held::new(id, key)
         });
-        let app = Self { side, streams: streams.collect() };
+        let app = Self { side, dynamic: false, streams: streams.collect() };
         assert_eq!(subject.session().accept(), None, "a stream too many");
         app
     }
@@ -60,7 +69,22 @@ impl App {
         self.streams.len()
     }
 
-    /// Never: a session has a stream.
+    /// The stream that the other end calls so too.
+    pub fn find(&self, key: usize) -> Option<usize> {
+        self.streams.iter().position(|held| held.key == key)
+    }
+
+    /// What the other end calls it too.
+    pub fn key(&self, stream: usize) -> usize {
+        self.streams[stream].key
+    }
+
+    /// It was released.
+    pub fn is_released(&self, stream: usize) -> bool {
+        self.streams[stream].released
+    }
+
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty()
     }
@@ -72,6 +96,14 @@ impl App {
 
     /// Hears all events, and fails when one is missing.
     pub fn listen(&mut self, subject: &mut Subject) {
+        while self.dynamic
+            && self.side == Side::Server
+            && let Some(id) = subject.session().accept()
+        {
+            let port = subject.look().port(id).expect("accepted and unknown").get();
+            subject.watch(id);
+            self.streams.push(Held::new(id, usize::from(port.wrapping_sub(FIRST_PORT))));
+        }
         for event in subject.events() {
             let Event::Stream { id, event } = event else { continue };
             let held = self.streams.iter_mut().find(|held| held.id == id).unwrap();
@@ -102,11 +134,66 @@ impl App {
     /// Does something.
     pub fn act(&mut self, subject: &mut Subject, action: &Action, now: Instant) {
         self.listen(subject);
+        if self.dynamic {
+            let action = self.latest(action.clone());
+            if self.open(subject, &action, now) {
+                subject.check();
+                self.listen(subject);
+                return;
+            }
+            self.act_on(subject, &action, now);
+        } else {
+            self.act_on(subject, action, now);
+        }
+    }
+
+    /// Opens a stream if that is what is to be done; true also where there is none to do it to.
+    fn open(&mut self, subject: &mut Subject, action: &Action, now: Instant) -> bool {
+        match action {
+            Action::Open => {
+                let key = self.streams.len();
+                let port = portway_proto::Port::new(FIRST_PORT + key as u16).unwrap();
+                if self.side == Side::Client
+                    && let Ok(id) = subject.session().open(port, now)
+                {
+                    subject.watch(id);
+                    self.streams.push(Held::new(id, key));
+                }
+                true
+            }
+            Action::Close(_) | Action::Abort => false,
+            _ => self.streams.is_empty(),
+        }
+    }
+
+    /// The same, done to one of the latest streams.
+    fn latest(&self, mut action: Action) -> Action {
+        let len = self.streams.len();
+        match &mut action {
+            Action::Write { stream, .. }
+            | Action::Finish { stream }
+            | Action::Reset { stream }
+            | Action::Fail { stream, .. }
+            | Action::Read { stream }
+            | Action::Consume { stream, .. }
+            | Action::Stop { stream }
+            | Action::Release { stream }
+            | Action::HalfClose { stream, .. }
+            | Action::Overflow { stream, .. }
+            | Action::WantWritable { stream } => {
+                *stream = len.saturating_sub(1 + *stream % len.clamp(1, 8));
+            }
+            Action::Close(_) | Action::Abort | Action::Open => {}
+        }
+        action
+    }
+
+    fn act_on(&mut self, subject: &mut Subject, action: &Action, now: Instant) {
         let direction = usize::from(self.side == Side::Server);
         let unsent = |subject: &Subject, id| !subject.look().is_done(id);
         match *action {
             Action::Write { stream, len } => {
-                let Held { id, ref mut account, ref mut blocked, released, .. } =
+                let Held { id, key, ref mut account, ref mut blocked, released, .. } =
                     self.streams[stream];
                 let Ok(mut half) = subject.session().send(id) else {
                     assert!(released);
@@ -114,7 +201,7 @@ impl App {
                 };
                 let from = account.sent.len();
                 let bytes: Vec<u8> =
-                    (from..from + len).map(|at| byte(2 * stream + direction, at)).collect();
+                    (from..from + len).map(|at| byte(2 * key + direction, at)).collect();
                 let bytes = Bytes::from(bytes);
                 let capacity = half.capacity();
                 match half.write(bytes.clone()) {
@@ -134,6 +221,7 @@ impl App {
             Action::Finish { stream } => {
                 if let Ok(mut half) = subject.session().send(self.streams[stream].id) {
                     let first = half.finish(now).is_ok();
+                    self.streams[stream].account.finished |= first;
                     if let Ok(mut half) = subject.session().send(self.streams[stream].id) {
                         assert!(half.finish(now).is_err(), "finished twice, {first}");
                     }
@@ -210,9 +298,18 @@ impl App {
                 subject.session().abort(now);
                 assert!(subject.look().is_closed(), "open after an abort");
             }
+            Action::Open => {}
         }
         subject.check();
         self.listen(subject);
+    }
+
+    /// Says the end of every stream.
+    pub fn finish_all(&mut self, subject: &mut Subject, now: Instant) {
+        self.listen(subject);
+        for stream in 0..self.streams.len() {
+            self.act_on(subject, &Action::Finish { stream }, now);
+        }
     }
 
     /// Reads and lets go of everything that there is.
@@ -223,7 +320,7 @@ impl App {
                 self.read(subject, stream);
             }
             if self.streams[stream].in_hand > 0 {
-                self.act(subject, &Action::Consume { stream, len: usize::MAX }, now);
+                self.act_on(subject, &Action::Consume { stream, len: usize::MAX }, now);
             }
         }
     }
@@ -255,7 +352,9 @@ impl App {
             }
             Err(ReadError::Failed) => {
                 let failure = subject.look().failure(held.id).expect("failed without a failure");
-                let cut = matches!(failure, StreamError::Reset | StreamError::Overflow);
+                // A text that came before an overflow is what the stream failed of.
+                let cut = matches!(failure, StreamError::Reset | StreamError::Overflow)
+                    || subject.look().stats().overflows > 0;
                 assert!(over || cut || held.readable, "{failure:?} and Readable did not come");
                 held.account.ending =
                     held.account.ending.take().or_else(|| Some(Ending::Failed(failure.clone())));
@@ -266,5 +365,12 @@ impl App {
             }
         }
         held.readable = false;
+    }
+}
+
+impl Held {
+    fn new(id: StreamId, key: usize) -> Self {
+        let account = Account::default();
+        Self { id, key, account, readable: false, blocked: false, released: false, in_hand: 0 }
     }
 }

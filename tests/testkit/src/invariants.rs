@@ -10,6 +10,7 @@ use portway_proto::{
 };
 
 use crate::message::Message;
+use crate::ops::is_spdy;
 
 /// A session whose promises are checked at every step, whoever the peer is and whatever the
 /// application does.
@@ -45,8 +46,8 @@ impl Subject {
             session: session.unwrap(),
             side,
             form,
+            ports: if is_spdy(form) { config.max_streams() } else { ports.len() },
             config,
-            ports: ports.len(),
             piece: 0,
             forced: 0,
             ready: false,
@@ -77,6 +78,11 @@ impl Subject {
     /// Which end this is.
     pub const fn side(&self) -> Side {
         self.side
+    }
+
+    /// Its wire form.
+    pub const fn form(&self) -> WireForm {
+        self.form
     }
 
     /// Its limits.
@@ -156,6 +162,8 @@ impl Subject {
         }
         let limit = self.config.max_payload().max(2).max(self.config.error_text());
         let limit = if text { limit.div_ceil(3) * 4 } else { limit };
+        // A batch of answers; frames around a text.
+        let limit = if is_spdy(self.form) { 64 + limit.max(17 * 1024) } else { limit };
         assert!(message.payload.len() <= 1 + limit.max(125), "{message:?} is over {limit}");
         self.check();
         Some(message)

@@ -8,6 +8,8 @@ use portway_proto::StreamError;
 pub struct Account {
     /// Everything that `write` took.
     pub sent: Vec<u8>,
+    /// It said its end.
+    pub finished: bool,
     /// The text it failed the stream with.
     pub failed_with: Option<String>,
     /// It dropped what was not sent yet, or the stream was taken from it.

@@ -53,6 +53,8 @@ pub enum Action {
     },
     Close(CloseReason),
     Abort,
+    /// Opens a stream, where the form does that as it goes.
+    Open,
 }
 
 /// What happens to a pair of honest sessions.
@@ -102,6 +104,7 @@ impl Action {
             28 => Self::WantWritable { stream },
             29 => Self::Close(reason(source)),
             30 if source.below(4) == 0 => Self::Abort,
+            31 => Self::Open,
             _ => Self::Read { stream },
         }
     }
@@ -140,6 +143,7 @@ impl Op {
                     | Action::Consume { .. }
                     | Action::HalfClose { .. }
                     | Action::WantWritable { .. }
+                    | Action::Open
             ),
             Self::Step(_) | Self::Wait(_) => false,
             Self::Link { rule, .. } => !matches!(rule, Rule::Pass),
@@ -176,6 +180,34 @@ impl Setup {
         Self { client, server: config(Side::Server), form, ports }
     }
 
+    /// As [`Self::hostile`], for SPDY: at most so many streams.
+    pub fn hostile_spdy(source: &mut Source<'_>, streams: usize) -> Self {
+        let mut setup = Self::hostile(source);
+        setup.form = if source.flag() { WireForm::Spdy } else { WireForm::Tunnel };
+        setup.ports = Vec::new();
+        let waits = [Duration::from_secs(1), Duration::ZERO, Duration::MAX];
+        for config in [&mut setup.client, &mut setup.server] {
+            *config = config
+                .clone()
+                .with_max_streams(streams)
+                .with_error_grace(source.pick(&waits))
+                .with_pair_timeout(source.pick(&waits))
+                .with_check_timeout(source.pick(&waits));
+        }
+        setup
+    }
+
+    /// As [`Self::honest`], for SPDY.
+    pub fn honest_spdy(source: &mut Source<'_>) -> Self {
+        let mut setup = Self::honest(source);
+        setup.form = if source.flag() { WireForm::Spdy } else { WireForm::Tunnel };
+        setup.ports = Vec::new();
+        setup.client = setup.client.with_max_streams(8);
+        // The server may hear later than the client that a stream is over.
+        setup.server = setup.server.with_max_streams(1000).with_idle_timeout(None);
+        setup
+    }
+
     /// A setup that lets two honest sides understand each other.
     pub fn honest(source: &mut Source<'_>) -> Self {
         let (form, ports) = (form(source), ports(source));
@@ -201,6 +233,11 @@ fn limits(source: &mut Source<'_>, side: Side) -> Config {
         .with_max_payload(source.pick(&[20, 5, 100, 4096, 65_536]))
         .with_error_text(source.pick(&[300, 0, 5]))
         .with_half_close(half_close(source))
+}
+
+/// The forms in which streams are opened as it goes.
+pub const fn is_spdy(form: WireForm) -> bool {
+    matches!(form, WireForm::Tunnel | WireForm::Spdy)
 }
 
 /// A form with channels.

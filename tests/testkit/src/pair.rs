@@ -170,22 +170,31 @@ impl Pair {
             end.app.listen(&mut end.subject);
         }
         for stream in 0..self.client.app.len() {
-            self.direction(Side::Client, stream).check();
-            self.direction(Side::Server, stream).check();
+            for side in [Side::Client, Side::Server] {
+                if let Some(direction) = self.direction(side, stream) {
+                    direction.check();
+                }
+            }
         }
     }
 
-    /// What one side writes and the other reads of a stream.
-    pub fn direction(&self, from: Side, stream: usize) -> Direction<'_> {
-        let (writer, reader) = match from {
-            Side::Client => (&self.client, &self.server),
-            Side::Server => (&self.server, &self.client),
+    /// What one side writes and the other reads of a stream of the client's, if the server has it.
+    pub fn direction(&self, from: Side, stream: usize) -> Option<Direction<'_>> {
+        let client = self.client.app.account(stream);
+        let other = self.server.app.find(self.client.app.key(stream))?;
+        let server = self.server.app.account(other);
+        let (writer, reader, end) = match from {
+            Side::Client => (client, server, &self.server),
+            Side::Server => (server, client, &self.client),
         };
-        Direction {
-            writer: writer.app.account(stream),
-            reader: reader.app.account(stream),
-            reader_closed_first: reader.subject.said_close_first(),
-        }
+        Some(Direction { writer, reader, reader_closed_first: end.subject.said_close_first() })
+    }
+
+    /// An application says the end of all its streams.
+    pub fn finish_all(&mut self, side: Side) {
+        let now = self.now();
+        let end = self.end(side);
+        end.app.finish_all(&mut end.subject, now);
     }
 
     fn end(&mut self, side: Side) -> &mut End {

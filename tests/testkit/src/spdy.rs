@@ -1,7 +1,7 @@
 //! SPDY/3.1 by hand, and a [`Rig`] whose peer speaks it.
 //!
 //! Shares nothing with the code under test but the specification (protocol.md C): frames are cut out of
-//! a `Vec`, header blocks are inflated from the connection's first byte each time.
+//! a `Vec`, and all that was ever inflated is kept.
 
 use std::ops::{Deref, DerefMut};
 
@@ -124,14 +124,18 @@ impl Writer {
 }
 
 /// Reads one direction of a connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Reader {
     bytes: Vec<u8>,
-    /// All of the header stream so far, without the zlib header.
-    deflated: Vec<u8>,
-    /// What of it was inflated before.
-    inflated: usize,
-    started: bool,
+    /// The header stream: once it has begun, and all that was inflated of it.
+    inflate: Option<Box<DecompressorOxide>>,
+    inflated: Vec<u8>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 impl Reader {
@@ -188,27 +192,30 @@ impl Reader {
         }
     }
 
-    /// Inflates the whole stream again and takes what is new.
     fn headers(&mut self, block: &[u8]) -> Vec<(String, String)> {
         assert!(block.ends_with(&[0, 0, 0xff, 0xff]), "no sync flush: {block:02x?}");
-        let dictionary = dictionary();
         let mut block = block;
-        if !std::mem::replace(&mut self.started, true) {
+        if self.inflate.is_none() {
             assert_eq!(block[2..6], [0xe3, 0xc6, 0xa7, 0xc2], "the dictionary's id");
-            self.deflated = stored(&dictionary);
-            self.inflated = dictionary.len();
             block = &block[6..];
+            self.inflate = Some(Box::default());
+            self.inflate(&stored(&dictionary()));
         }
-        self.deflated.extend_from_slice(block);
-        let mut out = vec![0; self.inflated + (1 << 20)];
+        let before = self.inflated.len();
+        self.inflate(block);
+        parse_headers(&self.inflated[before..])
+    }
+
+    fn inflate(&mut self, deflated: &[u8]) {
+        let inflate = self.inflate.as_mut().unwrap();
+        let from = self.inflated.len();
+        // As much as it can become.
+        self.inflated.resize(from + 1100 * deflated.len().min(1000) + deflated.len(), 0);
         let flags = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF
             | inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
-        let (_, taken, written) =
-            decompress(&mut DecompressorOxide::new(), &self.deflated, &mut out, 0, flags);
-        assert_eq!(taken, self.deflated.len(), "the block is not deflated");
-        let plain = out[self.inflated..written].to_vec();
-        self.inflated = written;
-        parse_headers(&plain)
+        let (_, taken, written) = decompress(inflate, deflated, &mut self.inflated, from, flags);
+        assert_eq!(taken, deflated.len(), "the block is not deflated");
+        self.inflated.truncate(from + written);
     }
 }
 
@@ -314,6 +321,11 @@ impl Spdy {
         let mut rig = Rig::new(side, form, config, &[]);
         assert_eq!(rig.events(), [portway_proto::Event::Ready]);
         Self { rig, writer: Writer::default(), reader: Reader::default() }
+    }
+
+    /// The session and its clock alone.
+    pub fn into_rig(self) -> Rig {
+        self.rig
     }
 
     /// The peer sends a frame, in one message.

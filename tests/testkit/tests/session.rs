@@ -32,6 +32,26 @@ proptest! {
     }
 
     #[test]
+    fn an_honest_pair_over_spdy_delivers_what_the_model_says(data in vec(any::<u8>(), 20..900)) {
+        session::pair_spdy(&data);
+    }
+
+    #[test]
+    fn a_client_over_spdy_keeps_its_promises_to_any_server(data in vec(any::<u8>(), 20..900)) {
+        session::spdy_client(&data);
+    }
+
+    #[test]
+    fn a_server_over_spdy_keeps_its_promises_to_any_client(data in vec(any::<u8>(), 20..900)) {
+        session::spdy_server(&data);
+    }
+
+    #[test]
+    fn a_spdy_stream_means_the_same_wherever_it_is_cut(data in vec(any::<u8>(), 5..400)) {
+        session::pair_chunking(&data);
+    }
+
+    #[test]
     fn a_message_means_what_the_specification_says(data in vec(any::<u8>(), 5..300)) {
         session::v4_message_client(&data);
         session::v4_message_server(&data);

@@ -136,7 +136,7 @@ impl Spdy {
             Side::Client => {
                 // Part of the server may be stuck for good (protocol.md C.8): no more of this.
                 self.retired.get_or_insert(Retired::OpenTimeout);
-                core.abandon(id, StreamError::OpenTimeout, now);
+                self.end(core, id, Some(StreamError::OpenTimeout), now);
             }
             Side::Server => {
                 let Some(pair) = self.pairs.get_mut(&id) else { return };
@@ -463,17 +463,13 @@ impl Spdy {
         let Some(pair) = self.pairs.get_mut(&id) else { return };
         let reset = pair.half(lane).is_some_and(|half| half.theirs == End::Reset);
         if reset && !pair.is_replied() {
-            core.abandon(id, StreamError::Refused, now);
+            self.end(core, id, Some(StreamError::Refused), now);
             return;
         }
         if lane == Lane::Data {
             // At once, and nothing after it: a second frame that comes late wedges a worker of the
             // server for good (protocol.md trap 29).
-            if let Some(data) = &mut pair.data
-                && !data.ours.is_over()
-            {
-                self.answers.extend(data.reset());
-            }
+            self.answers.extend(pair.data.as_mut().and_then(Half::reset));
             core.kill_send(id);
         }
         if pair.data_end().is_over() && pair.error_is_over() {
@@ -510,12 +506,18 @@ impl Spdy {
 
     /// Client: all is known of how a stream went.
     fn conclude(&mut self, core: &mut Core, id: StreamId, now: Instant) {
-        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        let Some(pair) = self.pairs.get(&id) else { return };
         let clean = pair.data_end() == End::Fin;
+        self.end(core, id, (!clean).then_some(StreamError::RemoteReset), now);
+    }
+
+    /// Client: no more is heard of a stream and no more said. What it received can be read.
+    fn end(&mut self, core: &mut Core, id: StreamId, why: Option<StreamError>, now: Instant) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
         let unfinished = pair.halves_mut().filter(|half| !half.theirs.is_over());
         self.answers.extend(unfinished.filter_map(Half::reset));
         self.forget(core, id);
-        core.end_recv(id, (!clean).then_some(StreamError::RemoteReset), now);
+        core.end_recv(id, why, now);
         core.kill_send(id);
     }
 
@@ -539,7 +541,8 @@ impl Spdy {
         };
         for id in self.pairs.iter().filter_map(unseen).collect::<Vec<_>>() {
             self.forget(core, id);
-            core.abandon(id, StreamError::NotProcessed, now);
+            core.end_recv(id, Some(StreamError::NotProcessed), now);
+            core.kill_send(id);
         }
     }
 

@@ -186,6 +186,15 @@ fn a_lost_transport_cuts_what_has_not_ended() {
 }
 
 #[test]
+fn a_server_that_closes_takes_no_more_streams() {
+    let mut rig = Spdy::server(SERVER);
+    rig.close(CloseReason::Shutdown);
+    rig.syn_pair(1, 1, "0");
+    assert_eq!((rig.session.accept(), rig.session.streams()), (None, 0));
+    assert_eq!(rig.frames()[0], go_away(3, 0));
+}
+
+#[test]
 fn an_abort_says_nothing() {
     let (mut rig, id) = Spdy::opened(CLIENT);
     rig.write(id, b"x");

@@ -125,3 +125,41 @@ fn plain_spdy_is_the_same_bytes() {
     assert_eq!(streams[0], streams[1]);
     assert_eq!(streams[0], [data(3, "x"), fin(3)]);
 }
+
+/// Two header blocks of the specification; the second refers to the first.
+const FIRST: &[u8] = &[
+    0x78, 0xf9, 0xe3, 0xc6, 0xa7, 0xc2, 0x02, 0x25, 0x3a, 0x48, 0xf9, 0x5b, 0x04, 0x4e, 0xea, 0x16,
+    0x06, 0x16, 0x06, 0x40, 0x9a, 0xb3, 0x08, 0x12, 0x5f, 0x99, 0xa0, 0x74, 0xcc, 0x68, 0x00, 0x4e,
+    0x89, 0x25, 0x45, 0xa9, 0x89, 0xb9, 0xd0, 0xc2, 0x86, 0x35, 0x15, 0x14, 0x15, 0x00, 0x00, 0x00,
+    0x00, 0xff, 0xff,
+];
+const SECOND: &[u8] = &[0x22, 0x53, 0x33, 0xa8, 0xa4, 0x4a, 0x04, 0x00, 0x00, 0x00, 0xff, 0xff];
+
+#[test]
+fn a_header_block_that_nobody_wants_is_inflated_because_the_next_refers_to_it() {
+    let syn = |id: u32, block: &[u8]| {
+        let body = [&id.to_be_bytes()[..], &[0; 6], block].concat();
+        Frame::Other { kind: 1, body }
+    };
+    let headers = Frame::Other { kind: 8, body: [&[0, 0, 0, 9][..], FIRST].concat() };
+    let cancelled = portway_testkit::spdy::cancel(3);
+    // A HEADERS frame, and a stream that is refused for its number.
+    for (first, said) in
+        [(headers.clone(), vec![]), (syn(2, FIRST), vec![Frame::Rst { id: 2, status: 1 }])]
+    {
+        let mut rig = Spdy::server(SERVER);
+        rig.peer(&first);
+        assert_eq!(rig.frames(), said);
+        rig.peer(&syn(3, SECOND));
+        assert_eq!(rig.frames(), [portway_testkit::spdy::reply(3)]);
+        rig.after(portway_testkit::rig::secs(30));
+        assert_eq!(rig.frames(), std::slice::from_ref(&cancelled), "it was a data stream");
+    }
+    for first in [headers, syn(2, FIRST)] {
+        let mut rig = Spdy::client(CLIENT);
+        rig.peer(&first);
+        rig.frames();
+        rig.peer(&Frame::Other { kind: 2, body: [&[0, 0, 0, 1][..], SECOND].concat() });
+        assert!(rig.session.wants_read(), "no violation");
+    }
+}

@@ -14,6 +14,8 @@ fn streams_that_the_server_did_not_get_to_are_told_so_and_the_others_go_on() {
     rig.peer(&go_away(3, 0));
     assert_eq!(rig.failure(new), Some(StreamError::NotProcessed));
     assert_eq!(rig.failure(unsent), Some(StreamError::NotProcessed));
+    let events = rig.events_of(new);
+    assert!(events.contains(&portway_proto::StreamEvent::Readable), "{events:?}: the end is news");
     assert_eq!(rig.frames(), []);
     rig.data(3, "x");
     rig.data(7, "not for us any more");

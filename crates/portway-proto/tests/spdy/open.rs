@@ -166,6 +166,20 @@ fn data_before_the_replies_is_taken() {
 }
 
 #[test]
+fn data_that_came_before_a_refusal_can_be_read() {
+    let mut rig = Spdy::client(CLIENT);
+    let (a, b) = (rig.open(1), rig.open(2));
+    rig.frames();
+    rig.peer_all(&[data(3, "banner"), cancel(3), data(7, "slow")]);
+    assert_eq!(rig.frames(), [cancel(1)]);
+    assert_eq!(rig.read_all(a), (b"banner".to_vec(), End::Failed));
+    assert_eq!(rig.failure(a), Some(StreamError::Refused));
+    rig.after(secs(10));
+    assert_eq!(rig.read_all(b), (b"slow".to_vec(), End::Failed));
+    assert_eq!(rig.failure(b), Some(StreamError::OpenTimeout));
+}
+
+#[test]
 fn a_stream_may_end_before_its_replies() {
     let mut rig = Spdy::client(CLIENT);
     let id = rig.open(8080);

@@ -74,6 +74,18 @@ fn the_check_waits_for_the_reset_of_a_release() {
 }
 
 #[test]
+fn the_check_goes_behind_all_answers_however_many() {
+    let mut rig = used(CLIENT);
+    for _ in 0..4000 {
+        rig.peer(&Frame::Ping(2));
+    }
+    assert_eq!(rig.reusable(), Reuse::Checking);
+    let sent = rig.frames();
+    assert_eq!(sent.len(), 1 + 4000 + 5);
+    assert_eq!(sent[4001..], [1, 3, 5, 7, 9].map(Frame::Ping));
+}
+
+#[test]
 fn four_answers_are_a_stuck_worker_and_the_session_is_never_used_again() {
     for missing in 0..5 {
         let mut rig = used(CLIENT);
@@ -132,6 +144,7 @@ fn a_new_stream_makes_the_check_void() {
     let pings = pings(&mut rig);
     rig.peer_all(&pings[..4]);
     let id = rig.open_replied(1, 5);
+    assert_eq!(rig.next_timer(), None, "nothing is waited for");
     rig.after(secs(60));
     assert_eq!(rig.reusable(), Reuse::InUse, "the unanswered ping is forgotten");
     rig.release(id);

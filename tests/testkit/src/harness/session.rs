@@ -9,13 +9,15 @@ mod policy;
 mod roundtrip;
 #[cfg(test)]
 mod seeds;
+mod spdy;
 
 pub use hostile::{session_client, session_server};
 pub use message::{v4_message_client, v4_message_server};
 pub use misuse::api_misuse;
-pub use pair::pair_honest;
+pub use pair::{pair_honest, pair_spdy};
 pub use policy::policy_diff;
 pub use roundtrip::v4_roundtrip;
+pub use spdy::{pair_chunking, spdy_client, spdy_server};
 
 use bytes::Bytes;
 use portway_proto::{Port, Side, WireForm};

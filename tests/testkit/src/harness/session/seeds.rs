@@ -121,6 +121,18 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             pair("link", &link);
             pair("cut", &cut);
             pair("close", &close);
+            let again = [vec![0, 31], vec![0, 25]].concat();
+            let mut spdy = |name: &str, ops: &[Vec<u8>]| {
+                let head = [&[form, 0][..], &sizes, &sizes, &[form, 0, 5 * form]].concat();
+                let ops = [&ops.concat()[..], &again, &ops.concat()].concat();
+                add("pair_spdy", &format!("{name}-{setup}-{form}"), [&head[..], &ops].concat());
+            };
+            spdy("exchange", &exchange);
+            spdy("half-close", &half_close);
+            spdy("fail", &fail);
+            spdy("link", &link);
+            spdy("cut", &cut);
+            spdy("close", &close);
         }
     }
 
@@ -139,7 +151,50 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ];
         add("api_misuse", &format!("life-{side}"), [&[side][..], &setup, &calls].concat());
     }
+    spdy_seeds(&mut add);
     seeds
+}
+
+/// A life of a stream or two over SPDY, at either side.
+fn spdy_seeds(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
+    // Setup (two bytes, 2 x 12, form, 2 x 3); then ops. What the peer says: the op, the kind of frame,
+    // which stream (0 is the latest), and what the kind needs.
+    let config = [5, 5, 4, 0, 0, 0, 0, 0, 0, 0, 3, 0];
+    let head = |form| [&[0, 0][..], &config, &config, &[form], &[0; 6]].concat();
+    let (open, write, flush, read, release, ask) = (31, [0, 30], 230, 238, 25, 173);
+    let replies = [72, 115, 0, 72, 115, 1];
+    let opened = [&[open][..], &write, &[flush], &replies].concat();
+    let data = [72, 0, 0, 20];
+    let fin = |stream| [72, 80, stream];
+    let clean =
+        [&opened[..], &data, &fin(0), &fin(1), &[read, flush, release, ask, flush]].concat();
+    let text = [72, 0, 1, 9];
+    let fail = [&opened[..], &fin(0), &text, &[72, 225, 1, read, flush]].concat();
+    let refuse = [&[open, flush, 72, 225, 0, read, release][..], &opened, &data, &fin(0)].concat();
+    let silence = [&opened[..], &fin(0), &[200, 200, 200, read]].concat();
+    let away = [&opened[..], &data, &[72, 205, 0, 72, 205, 11], &data, &fin(0), &fin(1)].concat();
+    for (name, ops) in
+        [("clean", clean), ("fail", fail), ("refuse", refuse), ("silence", silence), ("away", away)]
+    {
+        add("spdy_client", name, [&head(0)[..], &ops].concat());
+    }
+    // A SYN_STREAM: kind, stream, shape.
+    let pair = |shape: u8| [72, 136, 0, shape, 72, 136, 0, shape | 1];
+    let opened = [&pair(0)[..], &[flush, 248]].concat();
+    let clean = [&opened[..], &data, &fin(0), &[read, 20, flush, release]].concat();
+    let fail = [&opened[..], &data, &[23, 40, flush, read], &data].concat();
+    let half = [&[72, 136, 0, 0x10, 200, flush][..], &pair(0x10), &[flush, 248], &data].concat();
+    let reset = [&opened[..], &write, &[72, 225, 0, flush, read, release]].concat();
+    for (name, ops) in [("clean", clean), ("fail", fail), ("half", half), ("reset", reset)] {
+        add("spdy_server", name, [&head(1)[..], &ops].concat());
+    }
+    // Side, seed; then what the peer says, without the op.
+    let client =
+        [115, 0, 115, 1, 0, 0, 33, 190, 4, 208, 0, 9, 0, 0, 20, 80, 0, 80, 1, 0, 3, 8, 225, 3];
+    add("pair_chunking", "client", [&[0, 7][..], &client].concat());
+    let server =
+        [136, 0, 0, 136, 0, 1, 0, 0, 33, 190, 5, 80, 0, 136, 0, 2, 136, 0, 3, 0, 0, 9, 205, 0];
+    add("pair_chunking", "server", [&[1, 9][..], &server].concat());
 }
 
 /// What one real peer sent, to the other one of ours; reads in between.
