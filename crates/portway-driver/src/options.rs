@@ -109,7 +109,8 @@ impl Options {
     }
 
     /// How many sessions wait for a connection besides the last one. Each is a connection at the
-    /// server. Default 8: what a browser opens at once, and a bit.
+    /// server. Default 64: a load test that opens 32 at once dials no more once it is under way, and
+    /// after the idle time they are gone.
     #[must_use]
     pub fn with_max_idle(mut self, sessions: usize) -> Self {
         self.keeping.max_idle = sessions;

@@ -56,7 +56,7 @@ impl Keeping {
         per_session: 1,
         max_quiet: Self::QUIET,
         spare: true,
-        max_idle: 8,
+        max_idle: 64,
         idle_time: Duration::from_secs(60),
         spare_time: Duration::from_secs(5 * 60),
         max_age: Duration::from_secs(10 * 60),

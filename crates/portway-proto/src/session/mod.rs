@@ -222,10 +222,11 @@ impl Session {
         self.next_timer().map(|(_, timer)| timer)
     }
 
-    /// False: do not read the transport, a consumer is behind (or nothing that comes matters any
-    /// more). May become true with every [`RecvHalf::consumed`].
+    /// False: do not read the transport, a consumer is behind, or the peer itself is with our answers
+    /// (or nothing that comes matters any more). May become true with every [`RecvHalf::consumed`]
+    /// and every [`poll_transmit`](Self::poll_transmit).
     pub fn wants_read(&self) -> bool {
-        self.is_listening() && !self.core.is_paused()
+        self.is_listening() && !self.core.is_paused() && self.mux.takes_more()
     }
 
     // -- streams

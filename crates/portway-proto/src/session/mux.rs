@@ -180,6 +180,14 @@ impl Mux {
         matches!(self, Self::V4(_))
     }
 
+    /// What comes from the peer is answered as fast as it comes.
+    pub(super) fn takes_more(&self) -> bool {
+        match self {
+            Self::V4(_) => true,
+            Self::Spdy(mux) => mux.takes_more(),
+        }
+    }
+
     /// A stream would be cut off by the end of the transport, however friendly.
     pub(super) fn is_busy(&self) -> bool {
         match self {

@@ -47,6 +47,14 @@ pub(crate) struct Spdy {
 /// The highest stream number: they do not wrap (protocol.md C.5).
 const LAST_STREAM: u32 = 0x7fff_ffff;
 
+/// So many answers that wait to be sent make a session stop reading: a peer that asks faster than it
+/// listens is slowed down to its own pace.
+const ENOUGH_ANSWERS: usize = 1024;
+
+/// What one read may bring on top of that: a MiB of pings, the shortest thing to be answered. More
+/// comes only from a peer that is read in spite of it.
+const MOST_ANSWERS: usize = 96 * 1024;
+
 /// Most bytes of one DATA frame.
 const MAX_DATA: usize = 0xff_ffff;
 
@@ -307,6 +315,11 @@ impl Spdy {
 
     // -- what can be said of it
 
+    /// The answers that wait leave room for more of what asks for them.
+    pub(crate) fn takes_more(&self) -> bool {
+        self.answers.len() < ENOUGH_ANSWERS
+    }
+
     /// Some stream would be cut off by the end of the connection.
     pub(crate) fn is_busy(&self) -> bool {
         self.pairs.values().any(|pair| !pair.data_end().is_over())
@@ -391,12 +404,8 @@ impl Spdy {
                 core.stats.ignored_frames += 1;
             }
         }
-        // What honest clients open at once, four times over.
         let waiting = self.answers.len();
-        if waiting > 1024 + 8 * core.config.max_streams() {
-            return Err(Violation::Flood { waiting });
-        }
-        Ok(())
+        if waiting > MOST_ANSWERS { Err(Violation::Flood { waiting }) } else { Ok(()) }
     }
 
     fn handle_bytes(&mut self, core: &mut Core, stream: u32, bytes: Bytes, now: Instant) {
