@@ -20,6 +20,14 @@ type cutWriter struct {
 	http.ResponseWriter
 	n     int
 	reset bool
+	// The header block was written before the connection was taken over, as for plain SPDY.
+	answered bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *cutWriter) WriteHeader(status int) {
+	w.answered = true
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // Hijack implements http.Hijacker.
@@ -28,7 +36,7 @@ func (w *cutWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cut := &cutConn{Conn: conn, left: w.n, reset: w.reset}
+	cut := &cutConn{Conn: conn, left: w.n, reset: w.reset, body: w.answered}
 	return cut, bufio.NewReadWriter(buffered.Reader, bufio.NewWriter(cut)), nil
 }
 
