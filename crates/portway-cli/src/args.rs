@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use portway_tokio::Protocol;
 use portway_tokio::proto::HalfClose;
 
 use crate::address::Address;
@@ -74,12 +75,18 @@ pub(crate) struct ForwardArgs {
     #[arg(long, value_name = "immediate|never|SECONDS", value_parser = half_close::parse)]
     pub(crate) half_close: Option<HalfClose>,
 
+    /// What to speak with the server: auto is whatever works, SPDY in a WebSocket or v4 first, and
+    /// plain SPDY where no WebSocket gets through. Name one if what is on the way breaks the others:
+    /// v4 for what breaks the tunnel, spdy for what breaks WebSockets only after letting them through
+    #[arg(long, value_name = "auto|tunnel|v4|spdy", default_value_t)]
+    pub(crate) protocol: Protocol,
+
     /// How many seconds the server may take to answer
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = half_close::parse_timeout)]
     pub(crate) timeout: Duration,
 
-    /// Do not ask the server before saying that the ports are ready. Asking shows the program in the
-    /// pod one connection that ends at once
+    /// Do not ask the server before saying that the ports are ready. Where it speaks v4, asking shows
+    /// the program in the pod one connection that ends at once; otherwise the pod notices nothing
     #[arg(long)]
     pub(crate) no_probe: bool,
 
@@ -90,9 +97,13 @@ pub(crate) struct ForwardArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Stay until interrupted, to be tried with a browser, curl, or another portway
+    /// Stay until interrupted, to be tried with a browser, curl, another portway, or kubectl
     #[arg(long)]
     pub(crate) serve: bool,
+
+    /// What to speak, as with a real cluster
+    #[arg(long, value_name = "auto|tunnel|v4|spdy", default_value_t)]
+    pub(crate) protocol: Protocol,
 
     /// How many MiB go through the echo, up and down at once
     #[arg(long, default_value = "256", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]

@@ -85,7 +85,7 @@ fn options(args: &ForwardArgs) -> Options {
         Some(policy) => config.with_half_close(policy),
         None => config,
     };
-    Options::new().with_session(config)
+    Options::new().with_session(config).with_protocol(args.protocol)
 }
 
 fn refused_port(error: &ListenError) -> Failure {

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
@@ -19,12 +18,6 @@ pub(crate) struct Reporter {
     done: oneshot::Receiver<()>,
 }
 
-/// What is known of the connections under way: their ends name only the number.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    open: HashMap<u64, (SocketAddr, Port)>,
-}
-
 impl Reporter {
     /// Says which addresses are open, and then every event until the listener is gone.
     pub(crate) fn start(bound: &[Bound], mut events: Events) -> Self {
@@ -34,9 +27,8 @@ impl Reporter {
             for bound in bound {
                 output::line(forwarding(bound));
             }
-            let mut report = Report::default();
             while let Some(event) = runtime.block_on(events.next()) {
-                report.tell(event);
+                tell(event);
             }
             let _ = ended.send(());
         });
@@ -50,46 +42,38 @@ impl Reporter {
     }
 }
 
-impl Report {
-    /// One event, as far as the user should know.
-    pub(crate) fn tell(&mut self, event: ListenEvent) {
-        match event {
-            ListenEvent::Accepted { connection, local, remote, .. } => {
-                self.open.insert(connection, (local, remote));
-                output::line(handling(local));
-            }
-            ListenEvent::Failed { connection, error } => {
-                let name = self.name(connection);
-                output::note(format_args!("{name}: {}", reason(&error)));
-            }
-            ListenEvent::Ended { connection, report, .. } => {
-                let name = self.name(connection);
-                match report.failure {
-                    // What the local program does is its own business, and so is our own end.
-                    None | Some(RelayFailure::Socket(_) | RelayFailure::Aborted) => {}
-                    Some(failure) => output::note(format_args!("{name}: {failure}")),
-                }
-            }
-            ListenEvent::Full { sessions } => output::note(format_args!(
-                "{sessions} connections are open, which is the limit: further ones wait"
-            )),
-            ListenEvent::Missed(events) => {
-                // Ends may be among them: what is known is not true any more.
-                self.open.clear();
-                output::note(format_args!("{events} events came too fast to be told"));
-            }
-            // What cannot be accepted is logged by the driver.
-            ListenEvent::Connected { .. } | ListenEvent::AcceptFailed { .. } | _ => {}
+/// One event, as far as the user should know.
+pub(crate) fn tell(event: ListenEvent) {
+    match event {
+        ListenEvent::Accepted { local, .. } => output::line(handling(local)),
+        ListenEvent::Failed { connection, local, remote, error } => {
+            let name = name(connection, local, remote);
+            output::note(format_args!("{name}: {}", reason(&error)));
         }
+        ListenEvent::Ended { connection, local, remote, report, .. } => match report.failure {
+            // What the local program does is its own business, and so is our own end.
+            None | Some(RelayFailure::Socket(_) | RelayFailure::Aborted) => {}
+            Some(failure) => {
+                output::note(format_args!("{}: {failure}", name(connection, local, remote)));
+            }
+        },
+        ListenEvent::Full { sessions } => output::note(format_args!(
+            "{sessions} connections are open, which is the limit: further ones wait"
+        )),
+        ListenEvent::Missed(events) => {
+            output::note(format_args!("{events} events came too fast to be told"));
+        }
+        // What cannot be accepted is logged by the driver.
+        ListenEvent::Connected { .. }
+        | ListenEvent::Retried { .. }
+        | ListenEvent::AcceptFailed { .. }
+        | _ => {}
     }
+}
 
-    /// What a connection that has ended is called.
-    fn name(&mut self, connection: u64) -> String {
-        match self.open.remove(&connection) {
-            Some((local, remote)) => format!("connection {connection} ({local} -> {remote})"),
-            None => format!("connection {connection}"),
-        }
-    }
+/// What a connection that has ended is called.
+fn name(connection: u64, local: SocketAddr, remote: Port) -> String {
+    format!("connection {connection} ({local} -> {remote})")
 }
 
 /// `Forwarding from 127.0.0.1:5000 -> 5000`

@@ -1,15 +1,18 @@
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use event_listener::EventListener;
-use portway_proto::{CloseReason, Event, Port, Session, StreamId};
+use portway_proto::{CloseReason, Event, OpenError, Port, Session, StreamEvent, StreamId};
 
 use crate::connection::{Connection, Moved};
-use crate::relay::{PodSocket, Relay, RelayFailure, RelayReport, RelayRules};
+use crate::relay::{
+    Local, PodSocket, Relay, RelayEnd, RelayFailure, RelayReport, RelayRules, RelayTotals,
+};
 use crate::runtime::Deadline;
 use crate::{Runtime, Socket, Transport};
 
@@ -26,6 +29,8 @@ pub struct Bridge<R: Runtime, T, S> {
     rules: RelayRules,
     relays: Vec<Relay<S>>,
     pods: Option<Pods<S>>,
+    retire: Option<EventListener>,
+    close: Option<EventListener>,
     stop: Option<EventListener>,
     meter: Option<Arc<dyn Meter>>,
     deadline: Deadline<R>,
@@ -33,8 +38,23 @@ pub struct Bridge<R: Runtime, T, S> {
     /// When to see whether memory that is kept for more is to be given back.
     look_at: Option<Instant>,
     closed: Option<CloseReason>,
-    ended: Vec<RelayReport>,
+    ended: VecDeque<(StreamId, RelayEnd<S>)>,
+    reports: Vec<RelayReport>,
+    totals: RelayTotals,
+    tell: Option<Tell>,
 }
+
+/// What a bridge has come to.
+#[derive(Debug)]
+pub(crate) enum Step<S> {
+    /// A relay is over; its stream is released.
+    Ended(StreamId, RelayEnd<S>),
+    /// The session is over, and every relay before it.
+    Closed(CloseReason),
+}
+
+/// Who is told of each connection as it ends.
+type Tell = Box<dyn FnMut(RelayReport) + Send>;
 
 /// Told how many bytes moved, as they move.
 pub trait Meter: Send + Sync + 'static {
@@ -57,8 +77,11 @@ struct Pods<S> {
 pub struct BridgeReport {
     /// Why the session ended.
     pub closed: CloseReason,
-    /// How each connection went, in the order of their ends.
+    /// How each connection went, in the order of their ends; none where
+    /// [somebody else](Bridge::with_reports) was told.
     pub relays: Vec<RelayReport>,
+    /// What they come to.
+    pub totals: RelayTotals,
 }
 
 impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
@@ -75,19 +98,25 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             rules,
             relays: Vec::new(),
             pods: None,
+            retire: None,
+            close: None,
             stop: None,
             meter: None,
             deadline: Deadline::new(),
             last_moved,
             look_at: None,
             closed: None,
-            ended: Vec::new(),
+            ended: VecDeque::new(),
+            reports: Vec::new(),
+            totals: RelayTotals::default(),
+            tell: None,
         }
     }
 
     /// Relays between a stream and a socket.
     pub fn with_socket(mut self, id: StreamId, socket: S) -> Self {
-        self.relays.push(Relay::new(id, socket, self.rules));
+        let port = self.session.port(id);
+        self.relays.push(Relay::new(id, port, socket, self.rules));
         self
     }
 
@@ -97,9 +126,29 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         self
     }
 
+    /// Takes no new streams once told so, and closes the session with its last one.
+    pub fn with_retire(mut self, retire: EventListener) -> Self {
+        self.retire = Some(retire);
+        self
+    }
+
+    /// Closes the session when told to, with a goodbye: [`CloseReason::Shutdown`]. What the peer has
+    /// sent until then still goes to the sockets, which are reset behind it.
+    pub fn with_close(mut self, close: EventListener) -> Self {
+        self.close = Some(close);
+        self
+    }
+
     /// Aborts everything when told to.
     pub fn with_stop(mut self, stop: EventListener) -> Self {
         self.stop = Some(stop);
+        self
+    }
+
+    /// Tells how each connection went as it ends, instead of keeping all of it for the end: a session
+    /// may carry any number of them, one after the other.
+    pub fn with_reports(mut self, tell: impl FnMut(RelayReport) + Send + 'static) -> Self {
+        self.tell = Some(Box::new(tell));
         self
     }
 
@@ -109,6 +158,76 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         self
     }
 
+    /// Relays between a new stream and a program's connection; see [`Relay::local`] for `hold`.
+    pub(crate) fn add(
+        &mut self,
+        port: Port,
+        local: Local<S>,
+        hold: Option<usize>,
+    ) -> Result<StreamId, (Local<S>, OpenError)> {
+        match self.session.open(port, self.runtime.now()) {
+            Ok(id) => {
+                self.relays.push(Relay::local(id, port, local, self.rules, hold));
+                Ok(id)
+            }
+            Err(error) => Err((local, error)),
+        }
+    }
+
+    /// The session: poll the bridge after any change.
+    pub(crate) const fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Why the session ended, if it did.
+    pub(crate) const fn closed(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
+    }
+
+    /// Resets every socket, and goes on with the session.
+    pub(crate) fn abort_relays(&mut self) {
+        let now = self.runtime.now();
+        for mut relay in self.relays.drain(..) {
+            let id = relay.id();
+            relay.abort(&mut self.session, RelayFailure::Aborted, now);
+            self.ended.push_back((id, relay.into_end()));
+        }
+    }
+
+    /// Moves what can be moved, until something is over.
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<S>> {
+        if is_told(&mut self.stop, cx) {
+            self.abort();
+        }
+        if is_told(&mut self.retire, cx) {
+            self.session.retire(CloseReason::Shutdown, self.runtime.now());
+        }
+        if is_told(&mut self.close, cx) {
+            self.session.close(CloseReason::Shutdown, self.runtime.now());
+        }
+        for _ in 0..Self::TURNS {
+            let moved = self.turn(cx);
+            if let Some((id, end)) = self.ended.pop_front() {
+                return Poll::Ready(Step::Ended(id, end));
+            }
+            if self.is_over() {
+                let closed = self.closed.take().unwrap_or(CloseReason::Disconnected);
+                return Poll::Ready(Step::Closed(closed));
+            }
+            if moved == Moved::Something {
+                continue;
+            }
+            let relays = self.relays.iter().filter_map(Relay::deadline);
+            let others = [self.session.poll_timeout(), self.connection.deadline(), self.look_at];
+            let at = relays.chain(others.into_iter().flatten()).min();
+            if self.deadline.poll(&self.runtime, at, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     fn turn(&mut self, cx: &mut Context<'_>) -> Moved {
         let now = self.runtime.now();
         self.connection.handle_timeout(&mut self.session, now);
@@ -116,12 +235,19 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         moved |= self.poll_pods(cx, now);
         moved |= self.poll_relays(cx, now);
         moved |= self.connection.poll_outbound(cx, &mut self.session, now);
-        // What happens to streams is seen by calling them; only the end is heard of here.
+        // What happens to streams is seen by calling them; only ends and beginnings are heard of here.
         while let Some(event) = self.session.poll_event() {
-            if let Event::Closed(reason) = event {
-                self.closed = Some(reason);
-                moved = Moved::Something;
+            match event {
+                Event::Closed(reason) => self.closed = Some(reason),
+                Event::Stream { id, event: StreamEvent::Opened { .. } } => {
+                    let Some(relay) = self.relays.iter_mut().find(|it| it.id() == id) else {
+                        continue;
+                    };
+                    relay.opened();
+                }
+                Event::Stream { .. } | Event::Ready | _ => continue,
             }
+            moved = Moved::Something;
         }
         if moved == Moved::Something {
             self.last_moved = now;
@@ -167,13 +293,23 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             }
             if relay.is_over() && session.is_done(relay.id()) {
                 session.release(relay.id(), now);
-                self.ended.push(self.relays.swap_remove(index).into_report());
+                let relay = self.relays.swap_remove(index);
+                self.ended.push_back((relay.id(), relay.into_end()));
                 moved = Moved::Something;
             } else {
                 index += 1;
             }
         }
         moved
+    }
+
+    /// A connection is over.
+    fn note_end(&mut self, report: RelayReport) {
+        self.totals.add(&report);
+        match &mut self.tell {
+            Some(tell) => tell(report),
+            None => self.reports.push(report),
+        }
     }
 
     fn poll_pods(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
@@ -198,13 +334,14 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
                 Poll::Pending => {}
                 Poll::Ready(Ok(pod)) => {
                     let rules = self.rules.at_pod(session.capabilities());
-                    self.relays.push(Relay::pod(id, pod, rules));
+                    self.relays.push(Relay::pod(id, session.port(id), pod, rules));
                 }
                 Poll::Ready(Err(text)) => {
+                    let port = session.port(id);
                     if let Ok(mut half) = session.send(id) {
                         let _ = half.fail(&text, now);
                     }
-                    self.relays.push(Relay::refused(id, self.rules, text));
+                    self.relays.push(Relay::refused(id, port, self.rules, text));
                 }
             }
             drop(pods.pending.swap_remove(index));
@@ -213,24 +350,16 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         moved
     }
 
-    fn abort(&mut self) {
-        let now = self.runtime.now();
-        for relay in &mut self.relays {
-            relay.abort(&mut self.session, RelayFailure::Aborted, now);
-        }
-        self.ended.extend(self.relays.drain(..).map(Relay::into_report));
-        self.connection.abort(&mut self.session, now);
+    /// Ends everything, with no goodbye.
+    pub(crate) fn abort(&mut self) {
+        self.abort_relays();
+        self.connection.abort(&mut self.session, self.runtime.now());
         self.closed.get_or_insert(CloseReason::Aborted);
     }
 
     fn is_over(&self) -> bool {
         let idle = self.pods.as_ref().is_none_or(|pods| pods.pending.is_empty());
         self.connection.is_gone() && self.relays.is_empty() && idle
-    }
-
-    fn report(&mut self) -> BridgeReport {
-        let closed = self.closed.take().unwrap_or(CloseReason::Disconnected);
-        BridgeReport { closed, relays: std::mem::take(&mut self.ended) }
     }
 }
 
@@ -239,28 +368,27 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BridgeReport> {
         let this = self.get_mut();
-        if this.stop.as_mut().is_some_and(|stop| Pin::new(stop).poll(cx).is_ready()) {
-            this.stop = None;
-            this.abort();
-        }
-        for _ in 0..Self::TURNS {
-            let moved = this.turn(cx);
-            if this.is_over() {
-                return Poll::Ready(this.report());
-            }
-            if moved == Moved::Something {
-                continue;
-            }
-            let relays = this.relays.iter().filter_map(Relay::deadline);
-            let others = [this.session.poll_timeout(), this.connection.deadline(), this.look_at];
-            let at = relays.chain(others.into_iter().flatten()).min();
-            if this.deadline.poll(&this.runtime, at, cx).is_pending() {
-                return Poll::Pending;
+        loop {
+            match ready!(this.poll_step(cx)) {
+                Step::Ended(_, RelayEnd::Over(report)) => this.note_end(report),
+                // Only programs' connections are, and only their owner polls for steps.
+                Step::Ended(_, RelayEnd::Unserved(..)) => {}
+                Step::Closed(closed) => {
+                    let relays = std::mem::take(&mut this.reports);
+                    return Poll::Ready(BridgeReport { closed, relays, totals: this.totals });
+                }
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
+}
+
+/// What is listened for has just happened.
+pub(crate) fn is_told(listener: &mut Option<EventListener>, cx: &mut Context<'_>) -> bool {
+    let told = listener.as_mut().is_some_and(|it| Pin::new(it).poll(cx).is_ready());
+    if told {
+        *listener = None;
+    }
+    told
 }
 
 impl<R: Runtime, T: fmt::Debug, S: fmt::Debug> fmt::Debug for Bridge<R, T, S> {

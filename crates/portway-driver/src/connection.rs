@@ -16,6 +16,8 @@ pub(crate) struct Connection<T> {
     state: State,
     /// When the last messages of a closed session are given up.
     leave_by: Option<Instant>,
+    /// When to ask a transport that must not be read whether it is still there.
+    look_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl<T: Transport> Connection<T> {
     const GOODBYE: Duration = Duration::from_secs(2);
 
     pub(crate) fn new(transport: T) -> Self {
-        Self { transport, state: State::Open, leave_by: None }
+        Self { transport, state: State::Open, leave_by: None, look_at: None }
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -69,7 +71,7 @@ impl<T: Transport> Connection<T> {
 
     /// When to poll again at the latest, besides the session's own timers.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.leave_by.filter(|_| !self.is_gone())
+        [self.leave_by, self.look_at].into_iter().flatten().min().filter(|_| !self.is_gone())
     }
 
     pub(crate) fn handle_timeout(&self, session: &mut Session, now: Instant) {
@@ -88,8 +90,10 @@ impl<T: Transport> Connection<T> {
         let mut moved = Moved::Nothing;
         for _ in 0..Self::INBOUND_BUDGET {
             if !session.wants_read() {
+                moved |= self.look(session, now);
                 break;
             }
+            self.look_at = None;
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Ok(Some(piece))) => session.handle_incoming(piece, now),
                 Poll::Ready(Ok(None)) => session.handle_disconnect(now),
@@ -105,6 +109,26 @@ impl<T: Transport> Connection<T> {
             moved = Moved::Something;
         }
         moved
+    }
+
+    /// Where streams take nothing the transport is not read, and a reset of it would go unnoticed for
+    /// as long as that lasts: it is asked once a second.
+    fn look(&mut self, session: &mut Session, now: Instant) -> Moved {
+        const EVERY: Duration = Duration::from_secs(1);
+        if session.is_closed() || self.state != State::Open {
+            self.look_at = None;
+            return Moved::Nothing;
+        }
+        if self.look_at.is_some_and(|at| at > now) {
+            return Moved::Nothing;
+        }
+        let due = self.look_at.replace(now + EVERY).is_some();
+        let Some(error) = due.then(|| self.transport.take_error()).flatten() else {
+            return Moved::Nothing;
+        };
+        tracing::debug!(%error, "transport lost");
+        session.handle_disconnect(now);
+        Moved::Something
     }
 
     /// Session to transport, and the way out after the end.

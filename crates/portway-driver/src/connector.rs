@@ -1,13 +1,14 @@
+use std::fmt::{self, Display};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portway_proto::handshake::{Offer, OfferError, Refusal, RequestError, UpgradeError};
-use portway_proto::{Port, WireForm};
+use portway_proto::handshake::{Action, Offer, OfferError, Refusal, RequestError, UpgradeError};
+use portway_proto::{ConfigError, Port, WireForm};
 
-use crate::Socket;
+use crate::{NegotiationError, Remembered, Socket};
 
 /// Where targets plug in: finds the pod, and opens an upgraded connection to it.
 ///
@@ -26,7 +27,8 @@ pub trait Connector: Clone + Send + Sync + Unpin + 'static {
         ports: &[Port],
     ) -> impl Future<Output = Result<Endpoint, ResolveError>> + Send;
 
-    /// Opens a connection and upgrades it. Bounded in time by the implementation.
+    /// Opens a connection and asks once for what is offered. Bounded in time by the implementation.
+    /// Asking for something else instead is not its business: that is decided from the error.
     ///
     /// # Errors
     /// What stood in the way, typed: whether to try again is for the caller to say.
@@ -35,6 +37,12 @@ pub trait Connector: Clone + Send + Sync + Unpin + 'static {
         to: &Endpoint,
         offer: &Offer,
     ) -> impl Future<Output = Result<Upgraded<Self::Io>, DialError>> + Send;
+
+    /// Where to keep what is learnt about the server: keep one value and hand out clones of it. By
+    /// default every listener and every forward learns anew.
+    fn remembered(&self) -> Remembered {
+        Remembered::default()
+    }
 }
 
 /// What a target means at one moment: a pod, and its ports in the order they were asked for.
@@ -144,9 +152,54 @@ pub enum DialError {
         /// What was wrong.
         source: UpgradeError,
     },
-    /// The server chose a wire form for which this version has no mux.
-    #[error("no mux for {0}")]
-    UnsupportedForm(WireForm),
+    /// The ports asked for fit no session of the form that was agreed on.
+    #[error(transparent)]
+    Session(#[from] ConfigError),
+}
+
+impl DialError {
+    /// Another wire form may get through (protocol.md A.6). Never so after an answer about who may do
+    /// what, about the pod, or about load: another form would meet the same, or slip past it.
+    pub(crate) const fn falls_back(&self) -> bool {
+        let action = match self {
+            Self::Refused { refusal, .. } => refusal.action(),
+            Self::Upgrade { source, .. } => source.action(),
+            Self::Offer(_)
+            | Self::Request(_)
+            | Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Http { .. }
+            | Self::Session(_) => return false,
+        };
+        matches!(action, Action::FallBack)
+    }
+
+    /// The server that answered.
+    pub(crate) fn refused_by(&self) -> Option<&str> {
+        match self {
+            Self::Refused { at, .. } | Self::Upgrade { at, .. } => Some(at),
+            Self::Offer(_)
+            | Self::Request(_)
+            | Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Http { .. }
+            | Self::Session(_) => None,
+        }
+    }
+
+    /// What came back, for a text that names server and pod already.
+    pub(crate) fn write_answer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { refusal, .. } => refusal.fmt(f),
+            Self::Upgrade { source, .. } => source.fmt(f),
+            Self::Offer(_)
+            | Self::Request(_)
+            | Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Http { .. }
+            | Self::Session(_) => self.fmt(f),
+        }
+    }
 }
 
 /// Why a connection did not come about: no pod, or no way to it.
@@ -159,4 +212,7 @@ pub enum ConnectError {
     /// The pod could not be reached.
     #[error(transparent)]
     Dial(#[from] DialError),
+    /// Every wire form that may be spoken was turned away, by the server or on the way to it.
+    #[error(transparent)]
+    Negotiation(#[from] Box<NegotiationError>),
 }

@@ -5,7 +5,7 @@
 //! re-exports all of it. The verbs are in [`PortForward`]:
 //!
 //! - [`listen`](PortForward::listen) opens real local ports. Every program that connects gets a session
-//!   of its own; errors end their own connection and nothing else.
+//!   to itself; errors end their own connection and nothing else.
 //! - [`forward`](PortForward::forward) opens one session and hands out a [`PortStream`] for each port,
 //!   with no local port.
 //!
@@ -17,7 +17,7 @@
 //! | [`Net`], [`Listener`] | connect, bind, accept | the same |
 //! | [`Socket`] | read, vectored write, end of our direction, abort | the same; TLS; anything upgraded |
 //! | [`Connector`] | which pod, and an upgraded connection to it | [`HttpConnector`]; kube; tests |
-//! | [`Transport`] | a pipe of messages below a session | [`WsTransport`] |
+//! | [`Transport`] | a pipe of messages below a session | [`WireTransport`]: [`WsTransport`], [`RawTransport`] |
 //!
 //! # Tracing
 //!
@@ -31,10 +31,13 @@ mod connector;
 mod dial;
 mod forward;
 mod http;
+mod lifecycle;
 mod listen;
 mod mask;
+mod negotiation;
 mod net;
 mod options;
+mod pool;
 mod relay;
 mod runtime;
 mod signal;
@@ -46,16 +49,21 @@ pub use bridge::{Bridge, BridgeReport, DialPod, Meter};
 pub use connector::{ConnectError, Connector, DialError, Endpoint, ResolveError, Upgraded};
 pub use forward::{Forward, PortStream};
 pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
+pub use lifecycle::{Lifecycle, Presence};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
+    SessionOrigin,
 };
+pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
 pub use net::{Addr, Listener, Net, listening_socket};
 pub use options::Options;
+pub use pool::Sessions;
 pub use portway_proto as proto;
 pub use portway_proto::{Config, Port, WireForm};
-pub use relay::{PodSocket, RelayFailure, RelayReport, RelayRules, SocketUse, Wording};
-pub use runtime::{Elapsed, Runtime, Sleep, until};
-pub use signal::Signal;
+pub use relay::{
+    PodSocket, RelayFailure, RelayReport, RelayRules, RelayTotals, SocketUse, Wording,
+};
+pub use runtime::{Elapsed, Runtime, Sleep, after, until};
 pub use socket::{ReadBuf, Socket};
-pub use transport::{Transport, TransportError, WsTransport};
+pub use transport::{RawTransport, Transport, TransportError, WireTransport, WsTransport};
 pub use verbs::PortForward;

@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the driver needs of an async runtime: time and tasks. All time enters the driver here, so
 /// that a test can bring its own clock.
@@ -71,6 +71,12 @@ impl<R: Runtime> Deadline<R> {
 #[error("the time was up")]
 #[non_exhaustive]
 pub struct Elapsed;
+
+/// The end of a wait. One that goes beyond what an `Instant` can name is as good as for ever.
+pub fn after(now: Instant, wait: Duration) -> Instant {
+    const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now.checked_add(wait).unwrap_or_else(|| now + FOR_EVER)
+}
 
 /// Runs `future` until `at` at the latest, and drops it then.
 ///

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use portway_proto::ws::{Decoder, MAX_OVERHEAD, encode, encode_masked};
-use portway_proto::{Config, Port, Session, Side, StreamId, Transmit, WireForm};
+use portway_proto::{Config, Incoming, Port, Session, Side, StreamId, Transmit, WireForm};
 
 /// Bytes of payload of one message.
 pub const SIZES: [usize; 4] = [64, 1024, 32 * 1024, 64 * 1024];
@@ -26,7 +26,9 @@ pub struct Case {
 /// All of them.
 pub fn cases(now: Instant) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (form, form_name) in [(WireForm::V4, "v4"), (WireForm::V4Base64, "v4-base64")] {
+    let forms =
+        [(WireForm::V4, "v4"), (WireForm::V4Base64, "v4-base64"), (WireForm::Tunnel, "tunnel")];
+    for (form, form_name) in forms {
         for size in SIZES {
             for (side, side_name) in [(Side::Client, "client"), (Side::Server, "server")] {
                 let case = |path: &str, turns: usize, run| {
@@ -106,7 +108,7 @@ struct End {
 }
 
 impl End {
-    /// An end and its peer, past the announcement of the port.
+    /// An end and its peer, past the announcement of the port or the opening of the stream.
     fn pair(side: Side, form: WireForm, now: Instant) -> (Self, Self) {
         let port = Port::new(80).expect("not zero");
         let mut server =
@@ -114,7 +116,14 @@ impl End {
         let mut client =
             Session::client(Arc::new(Config::client()), form, &[port], now).expect("one port fits");
         let at_client = client.open(port, now).expect("asked for");
-        let at_server = server.accept().expect("a v4 server has its streams from the start");
+        // A v4 server has its streams from the start, one in a tunnel hears of them.
+        let at_server = server.accept().unwrap_or_else(|| {
+            while let Some(opening) = client.poll_transmit(now) {
+                let bytes = [opening.head(), opening.body()].concat().into();
+                server.handle_incoming(Incoming::Binary { bytes, end: true }, now);
+            }
+            server.accept().expect("a stream was opened")
+        });
         let mut client = Self::new(Side::Client, client, at_client);
         let mut server = Self::new(Side::Server, server, at_server);
         server.gathers = true;

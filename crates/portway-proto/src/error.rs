@@ -150,7 +150,7 @@ pub enum Retired {
 pub enum Reuse {
     /// Nothing of earlier streams is left, and the server is alive: open the next.
     Ready,
-    /// A stream is still there.
+    /// A stream is there whose exchange may go on.
     InUse,
     /// The health check is under way; ask again after the next input.
     Checking,

@@ -263,6 +263,13 @@ impl Stream {
         self.silent_since.filter(|_| self.send == SendState::Lingering)
     }
 
+    /// Nothing more goes out, and the last bytes before the local end came from the pod: the exchange
+    /// looks done. Since when the pod has been silent.
+    pub(crate) fn settled(&self) -> Option<Instant> {
+        let sent = matches!(self.send, SendState::Lingering | SendState::Finished);
+        self.silent_since.filter(|_| sent && !self.last_data_went_out)
+    }
+
     /// A pause has ended: the time in which nobody listened does not count.
     pub(crate) fn resume(&mut self, paused_for: Duration) {
         self.timers.resume(paused_for);

@@ -110,7 +110,7 @@ fn every_row_of_the_table_for_plain_text() {
         (404, "pod not found", Kind::PodUnknownToNode, Action::Reresolve),
         (404, "404 page not found\n", Kind::TokenInvalid, SOON),
         (404, "", Kind::TokenInvalid, SOON),
-        (404, "<!doctype html>", Kind::NotKubernetes, Action::FallBack),
+        (404, "<!doctype html>", Kind::Other, Action::GiveUp),
         (405, "Debug endpoints are disabled.", Kind::PortForwardDisabled, Action::GiveUp),
         (405, "bad method", Kind::Other, Action::GiveUp),
         (426, "", Kind::NotKubernetes, Action::FallBack),
@@ -206,7 +206,7 @@ fn an_empty_body_is_described() {
     assert_eq!(refusal.message(), "the server knows none of the subprotocols offered");
     assert_eq!(
         refusal.to_string(),
-        "the server knows none of the subprotocols offered (403 Forbidden); try another wire form"
+        "the server knows none of the subprotocols offered (403 Forbidden)"
     );
 }
 

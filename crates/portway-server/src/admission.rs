@@ -9,12 +9,11 @@ use http::Response;
 use portway_driver::proto::handshake::Accepted;
 use portway_driver::proto::{Session, Side};
 use portway_driver::{
-    Bridge, BridgeReport, DialPod, PodSocket, Port, Runtime, Socket, WireForm, Wording,
-    WsTransport, until,
+    Bridge, BridgeReport, DialPod, PodSocket, Port, RelayReport, Runtime, Socket, WireForm,
+    WireTransport, Wording, after, until,
 };
 use tracing::Instrument;
 
-use crate::limits::after;
 use crate::{Pods, Server, ServerEvent, Target, wording};
 
 /// A request that was let in: answer it, and run its session on the connection.
@@ -65,7 +64,7 @@ impl<R: Runtime, P: Pods> Admission<R, P> {
         self,
         socket: S,
         leftover: Bytes,
-        stop: Option<EventListener>,
+        ends: Option<Ends>,
     ) -> BridgeReport {
         let Self { server, number, target, client, accepted, granted, pod, session, slot } = self;
         let form = accepted.form();
@@ -74,24 +73,20 @@ impl<R: Runtime, P: Pods> Admission<R, P> {
         let settings = Arc::clone(&server.settings);
         let dialler = Dialler { server: server.clone(), target: target.clone(), granted, pod };
         let (max_message, read_size) = (settings.limits.max_message, settings.rules.read_size);
-        let transport = WsTransport::new(Side::Server, socket, leftover, max_message, read_size);
+        let watcher = server.clone();
+        let transport =
+            WireTransport::for_form(form, Side::Server, socket, leftover, max_message, read_size);
         let mut bridge = Bridge::new(server.runtime.clone(), session, transport, settings.rules)
-            .with_pods(move |port| dialler.dial(port));
-        if let Some(stop) = stop {
-            bridge = bridge.with_stop(stop);
+            .with_pods(move |port| dialler.dial(port))
+            .with_reports(move |report| tell(&watcher, number, report));
+        if let Some(Ends { retire, close, abort }) = ends {
+            bridge = bridge.with_retire(retire).with_close(close).with_stop(abort);
         }
         server.notify(ServerEvent::Opened { session: number, target, ports, form, client });
         let report = async {
             tracing::debug!("opened");
             let report = bridge.await;
             let closed = &report.closed;
-            for relay in &report.relays {
-                let (up, down) = (relay.bytes_up, relay.bytes_down);
-                match &relay.failure {
-                    Some(failure) => tracing::debug!(%failure, up, down, "connection broken"),
-                    None => tracing::debug!(up, down, "connection ended"),
-                }
-            }
             tracing::debug!(%closed, "ended");
             report
         };
@@ -100,6 +95,23 @@ impl<R: Runtime, P: Pods> Admission<R, P> {
         server.notify(ServerEvent::Ended { session: number, report: report.clone() });
         report
     }
+}
+
+fn tell<R: Runtime, P: Pods>(server: &Server<R, P>, session: u64, report: RelayReport) {
+    let (up, down) = (report.bytes_up, report.bytes_down);
+    let port = report.port.map(Port::get);
+    match &report.failure {
+        Some(failure) => tracing::debug!(port, %failure, up, down, "connection broken"),
+        None => tracing::debug!(port, up, down, "connection ended"),
+    }
+    server.notify(ServerEvent::Disconnected { session, report });
+}
+
+/// How a session is told to end.
+pub(crate) struct Ends {
+    pub(crate) retire: EventListener,
+    pub(crate) close: EventListener,
+    pub(crate) abort: EventListener,
 }
 
 /// Reaches the ports of one session's pod.

@@ -3,11 +3,11 @@
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use portway_driver::proto::handshake::{Peer, PortsError, Rejection};
 use serde::Serialize;
 
-use crate::{NoPod, Target, Verdict};
+use crate::{NoPod, Target};
 
 /// Kubernetes' `metav1.Status`, as far as a refusal needs it, in the order in which Go writes it.
 #[derive(Serialize)]
@@ -54,8 +54,10 @@ fn status(code: StatusCode, message: &str, details: Option<Details<'_>>) -> Resp
     // Only a map with strange keys could fail to be written.
     let mut body = serde_json::to_vec(&body).unwrap_or_default();
     body.push(b'\n');
-    answer(code, body, &[(CONTENT_TYPE, "application/json")])
+    answer(code, body, &[(CONTENT_TYPE, JSON)])
 }
+
+const JSON: &str = "application/json";
 
 /// As Go's `http.Error` answers.
 fn text(code: StatusCode, message: &str) -> Response<Bytes> {
@@ -85,6 +87,7 @@ fn reason(code: StatusCode) -> Option<&'static str> {
         StatusCode::FORBIDDEN => "Forbidden",
         StatusCode::NOT_FOUND => "NotFound",
         StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
+        StatusCode::NOT_ACCEPTABLE => "NotAcceptable",
         StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
         StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
         StatusCode::GATEWAY_TIMEOUT => "Timeout",
@@ -97,7 +100,7 @@ fn about<'a>(target: &'a Target) -> Details<'a> {
 }
 
 /// In the shape of whose path it is.
-fn shaped(peer: Peer, code: StatusCode, message: &str) -> Response<Bytes> {
+pub(crate) fn shaped(peer: Peer, code: StatusCode, message: &str) -> Response<Bytes> {
     match peer {
         Peer::Kubelet => text(code, message),
         Peer::ApiServer | _ => status(code, message, None),
@@ -109,11 +112,29 @@ pub(crate) fn no_route() -> Response<Bytes> {
     text(StatusCode::NOT_FOUND, "404 page not found")
 }
 
-/// Neither GET nor POST.
-pub(crate) fn method_not_allowed(peer: Peer) -> Response<Bytes> {
+/// An object of the API.
+pub(crate) fn object(object: &serde_json::Value) -> Response<Bytes> {
+    answer(StatusCode::OK, format!("{object}\n"), &[(CONTENT_TYPE, JSON)])
+}
+
+/// The API has no such thing.
+pub(crate) fn no_resource() -> Response<Bytes> {
+    let message = "the server could not find the requested resource";
+    let details = Details { name: None, kind: None, retry_after_seconds: None };
+    status(StatusCode::NOT_FOUND, message, Some(details))
+}
+
+/// The object can be had in JSON only.
+pub(crate) fn not_acceptable() -> Response<Bytes> {
+    let message = "only the following media types are accepted: application/json";
+    status(StatusCode::NOT_ACCEPTABLE, message, None)
+}
+
+/// Not one of these methods.
+pub(crate) fn method_not_allowed(peer: Peer, allowed: &'static str) -> Response<Bytes> {
     let message = "the server does not allow this method on the requested resource";
     let mut response = shaped(peer, StatusCode::METHOD_NOT_ALLOWED, message);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
@@ -180,34 +201,34 @@ pub(crate) fn rejected(peer: Peer, rejection: &Rejection) -> Response<Bytes> {
     }
 }
 
-/// What the authorizer denied; `None` is that it did not.
-pub(crate) fn denied(
+/// Nobody knows who this is.
+pub(crate) fn unauthorized(peer: Peer) -> Response<Bytes> {
+    shaped(peer, StatusCode::UNAUTHORIZED, "Unauthorized")
+}
+
+/// This user has no right to it.
+pub(crate) fn not_granted(
     peer: Peer,
     target: &Target,
-    method: &Method,
-    verdict: &Verdict,
-) -> Option<Response<Bytes>> {
-    let verb = if method == Method::POST { "create" } else { "get" };
-    Some(match verdict {
-        Verdict::Allow | Verdict::AllowPorts(_) => return None,
-        Verdict::Unauthorized => shaped(peer, StatusCode::UNAUTHORIZED, "Unauthorized"),
-        Verdict::Forbidden { user } => match peer {
-            Peer::Kubelet => {
-                let message = format!(
-                    "Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[proxy])"
-                );
-                text(StatusCode::FORBIDDEN, &message)
-            }
-            Peer::ApiServer | _ => {
-                let cause = format!(
-                    "User {user:?} cannot {verb} resource \"pods/portforward\" in API group \"\" in the namespace {:?}",
-                    target.namespace
-                );
-                forbidden(peer, target, &cause)
-            }
-        },
-        Verdict::Deny { status: code, message } => shaped(peer, *code, message),
-    })
+    user: &str,
+    verb: &str,
+    resource: &str,
+) -> Response<Bytes> {
+    match peer {
+        Peer::Kubelet => {
+            let message = format!(
+                "Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[proxy])"
+            );
+            text(StatusCode::FORBIDDEN, &message)
+        }
+        Peer::ApiServer | _ => {
+            let cause = format!(
+                "User {user:?} cannot {verb} resource {resource:?} in API group \"\" in the namespace {:?}",
+                target.namespace
+            );
+            forbidden(peer, target, &cause)
+        }
+    }
 }
 
 /// The pod must not be reached, for this cause.

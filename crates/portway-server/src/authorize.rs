@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 use portway_driver::Port;
 use portway_driver::proto::handshake::{BearerError, bearer_token};
 
-use crate::Target;
+use crate::{Action, Target};
 
 /// Says who may reach which pod. A closure will do:
 ///
@@ -28,6 +28,24 @@ use crate::Target;
 ///
 /// It is asked before anything else about the request is told to the client, and has the time of
 /// [`Limits::with_handshake`](crate::Limits::with_handshake).
+///
+/// # Some ports only
+///
+/// **What kubectl speaks names its ports after it was let in**: each stream says its own, so there is
+/// nothing to look at in the request ([`WantedPorts::Any`](crate::WantedPorts::Any)), and
+/// [`Verdict::Allow`] is every port of the pod. Who may reach some ports only gets
+/// [`Verdict::AllowPorts`], which holds for what the request names and for every stream that comes
+/// later:
+///
+/// ```
+/// use portway_driver::Port;
+/// use portway_server::{Access, Verdict};
+///
+/// const WEB: Port = Port::new(80).expect("not zero");
+/// let authorizer = |_: Access| async { Verdict::AllowPorts(vec![WEB]) };
+/// # fn is_one(_: impl portway_server::Authorize) {}
+/// # is_one(authorizer);
+/// ```
 pub trait Authorize: Send + Sync + 'static {
     /// Decides.
     fn authorize(&self, access: Access) -> impl Future<Output = Verdict> + Send;
@@ -49,10 +67,9 @@ where
 pub struct Access {
     /// The pod.
     pub target: Target,
-    /// The ports of the whole session, in their order. Empty where each stream names its port as it
-    /// is opened: restrict those with [`Verdict::AllowPorts`].
-    pub ports: Vec<Port>,
-    /// GET or POST: the verbs `get` and `create` on `pods/portforward`.
+    /// What is to be done with it.
+    pub action: Action,
+    /// The method of the request.
     pub method: Method,
     /// The headers of the request.
     pub headers: HeaderMap,
@@ -67,6 +84,16 @@ pub struct Access {
 pub struct ClientAddr(pub SocketAddr);
 
 impl Access {
+    /// The verb that Kubernetes would ask for: [`Action::verb`].
+    pub fn verb(&self) -> &'static str {
+        self.action.verb(&self.method)
+    }
+
+    /// The resource with its subresource: [`Action::resource`].
+    pub const fn resource(&self) -> &'static str {
+        self.action.resource()
+    }
+
     /// The token of `Authorization: Bearer`, or the one that a browser hid among the subprotocols
     /// (protocol.md A.3).
     ///
@@ -90,7 +117,7 @@ impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
             .field("target", &self.target)
-            .field("ports", &self.ports)
+            .field("action", &self.action)
             .field("method", &self.method)
             .field("client", &self.client)
             .finish_non_exhaustive()
@@ -101,10 +128,11 @@ impl fmt::Debug for Access {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Every port of the pod.
+    /// All of it. For a forward that is **every port of the pod**, also where the request named none
+    /// ([`WantedPorts::Any`](crate::WantedPorts::Any)).
     Allow,
-    /// These ports only. A request for others is forbidden; where streams name their ports later,
-    /// the others fail.
+    /// These ports only, whatever the wire form. A request that names others is forbidden; where
+    /// streams name their ports later, the others fail one by one and the pod is not dialled.
     AllowPorts(Vec<Port>),
     /// Nobody knows who this is: 401.
     Unauthorized,

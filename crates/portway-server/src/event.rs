@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
-use portway_driver::{BridgeReport, Port, WireForm};
+use portway_driver::{BridgeReport, Port, RelayReport, WireForm};
 
 use crate::Target;
 
@@ -11,7 +11,7 @@ use crate::Target;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServerEvent {
-    /// A request for a forward was refused.
+    /// A request for a pod was refused: to forward to it, or to read it.
     Refused {
         /// The pod it asked for.
         target: Target,
@@ -33,11 +33,19 @@ pub enum ServerEvent {
         /// Where it came from, if known.
         client: Option<SocketAddr>,
     },
+    /// A connection into the pod is over, or did not come about. A session may have any number.
+    Disconnected {
+        /// The number of its session.
+        session: u64,
+        /// How it went.
+        report: RelayReport,
+    },
     /// A session is over.
     Ended {
         /// Its number.
         session: u64,
-        /// How it and its connections went.
+        /// How it went. Each of its connections was an event of its own, so only what they come to is
+        /// in here.
         report: BridgeReport,
     },
     /// The system could not hand over a connection; it is tried again.

@@ -22,9 +22,10 @@
 //! let web = LocalPod::closed().with_port(http, "127.0.0.1:8000".parse()?);
 //! let pods = LocalPods::new(rt.clone()).with("default", "web-0", web);
 //!
-//! let server = Server::new(rt, pods);
+//! let server = Server::new(rt, pods).with_api();
 //! let serving = server.listen("127.0.0.1:8001".parse()?).await?;
-//! println!("http://{} is a cluster with one pod", serving.local_addr());
+//! let addr = serving.local_addr();
+//! println!("kubectl --server=http://{addr} port-forward pod/web-0 8080:80");
 //! # let stopped = async {};
 //! stopped.await;
 //! serving.shutdown(Duration::from_secs(5)).await;
@@ -81,13 +82,15 @@
 //! - [`Admission::run`] takes any [`Socket`](portway_driver::Socket), and what was read behind the
 //!   head of the request as `leftover`. `HyperSocket` makes one of an upgraded connection, whose
 //!   leftover it holds itself. Dropping the future ends the session.
-//! - What the rest of an API is, [`Server::with_fallback`] can answer where the server is the one
-//!   that listens.
+//! - Where the server is the one that listens, [`Server::with_api`] answers what kubectl asks before it
+//!   forwards, and [`Server::with_fallback`] whatever else there is.
 //!
 //! # What a client meets
 //!
-//! The wire forms are `v4.channel.k8s.io` and its base64 twin; what else is offered is answered as a
-//! cluster answers that does not know it. Refusals have the status and the body of the real thing: a
+//! All four wire forms, negotiated as a cluster does since 1.30: `SPDY/3.1+portforward.k8s.io` (the
+//! tunnel, which kubectl asks for) wherever it stands among the offers, `v4.channel.k8s.io` and its
+//! base64 twin, and `Upgrade: SPDY/3.1` with GET or POST (older kubectl, and what it falls back to). At
+//! a kubelet's path it is a kubelet of 1.36 or later, which takes the tunnel itself. Refusals have the status and the body of the real thing: a
 //! `Status` in JSON at an API server's path, text at a kubelet's. Errors of the pod arrive in the words
 //! of a container runtime, after everything that the pod said before.
 //!
@@ -102,11 +105,12 @@
 //!
 //! - Be a web page: a request with an `Origin` header is refused unless [`Server::with_origins`]
 //!   allows it, so that no page can open forwards through a server on a developer's machine.
-//! - Hold the server up: head, handshake, dial, waiting connections, sessions and messages have
+//! - Hold the server up: head, requests of a connection and the time between them, handshake, dial, waiting connections, sessions and messages have
 //!   [`Limits`]; what a session holds in memory is bounded by its
 //!   [`Config`](portway_driver::proto::Config) (`worst_case` does the sum).
 //! - Reach a port that was not granted: [`Verdict::AllowPorts`] holds for streams that name their
-//!   port later, too.
+//!   port later, too. **In the tunnel and in SPDY every stream does**: who has looked at the request
+//!   has seen no port ([`WantedPorts::Any`]), and [`Verdict::Allow`] is all of them.
 //!
 //! Without [`Server::with_authorizer`] everybody who reaches the server is let in; a listener that is
 //! not on a loopback address warns of that.
@@ -114,13 +118,16 @@
 // A refusal is an answer, made once a request, and what a gateway wants to send as it is.
 #![allow(clippy::result_large_err)]
 
+mod action;
 mod admission;
 mod answer;
+mod api;
 mod authorize;
 mod event;
 mod limits;
 mod local_pods;
 mod origins;
+mod pod_info;
 mod pods;
 mod reception;
 mod server;
@@ -128,12 +135,14 @@ mod serving;
 mod target;
 mod wording;
 
+pub use action::{Action, WantedPorts};
 pub use admission::Admission;
 pub use authorize::{Access, Authorize, ClientAddr, Verdict};
 pub use event::ServerEvent;
 pub use limits::Limits;
 pub use local_pods::{LocalPod, LocalPods};
 pub use origins::Origins;
+pub use pod_info::PodInfo;
 pub use pods::{NoPod, PodError, Pods};
 pub use portway_driver::proto::handshake::Peer;
 pub use server::Server;

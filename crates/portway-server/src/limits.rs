@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a client can make the server hold, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,6 +7,7 @@ pub struct Limits {
     pub(crate) handshake: Duration,
     pub(crate) dial: Duration,
     pub(crate) handshakes: usize,
+    pub(crate) requests: usize,
     pub(crate) sessions: usize,
     pub(crate) max_message: usize,
 }
@@ -19,6 +20,7 @@ impl Limits {
             handshake: Duration::from_secs(10),
             dial: Duration::from_secs(10),
             handshakes: 256,
+            requests: 1_000,
             sessions: 1_024,
             max_message: 32 * 1024 * 1024,
         }
@@ -56,6 +58,13 @@ impl Limits {
         self
     }
 
+    /// Requests that one connection may make; it is closed behind the last answer. Default 1,000.
+    #[must_use]
+    pub const fn with_requests(mut self, requests: usize) -> Self {
+        self.requests = if requests == 0 { 1 } else { requests };
+        self
+    }
+
     /// Sessions at a time, over all listeners and embeddings of a server; further ones are answered
     /// with 429 and `Retry-After`. Default 1,024.
     #[must_use]
@@ -71,12 +80,6 @@ impl Limits {
         self.max_message = bytes;
         self
     }
-}
-
-/// The end of a wait. One that goes beyond what an `Instant` can name is as good as for ever.
-pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
-    const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    now.checked_add(wait).unwrap_or_else(|| now + FOR_EVER)
 }
 
 impl Default for Limits {

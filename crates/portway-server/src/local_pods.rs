@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use portway_driver::{Net, Port};
 
-use crate::{NoPod, PodError, Pods, Target};
+use crate::{NoPod, PodError, PodInfo, Pods, Target};
 
 /// Pods that are ports of this machine, or of any that it reaches. A clone is a handle to the same
 /// pods: they can come and go while the server runs.
@@ -20,7 +20,7 @@ type Name = (String, String);
 /// One pod of [`LocalPods`]: where its ports lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalPod {
-    uid: Option<String>,
+    info: PodInfo,
     ports: BTreeMap<Port, SocketAddr>,
     localhost: bool,
 }
@@ -29,17 +29,26 @@ impl LocalPod {
     /// Every port leads to the same port of this machine, at `127.0.0.1` or else at `::1`: whoever
     /// reaches the server reaches everything that listens on this machine.
     pub const fn localhost() -> Self {
-        Self { uid: None, ports: BTreeMap::new(), localhost: true }
+        Self { info: PodInfo::new(), ports: BTreeMap::new(), localhost: true }
     }
 
     /// Every port is refused but those of [`with_port`](Self::with_port).
     pub const fn closed() -> Self {
-        Self { uid: None, ports: BTreeMap::new(), localhost: false }
+        Self { info: PodInfo::new(), ports: BTreeMap::new(), localhost: false }
     }
 
     /// This port leads there.
     #[must_use]
     pub fn with_port(mut self, port: Port, to: SocketAddr) -> Self {
+        self.info = self.info.with_port(port);
+        self.ports.insert(port, to);
+        self
+    }
+
+    /// The same, and the pod declares the port by this name.
+    #[must_use]
+    pub fn with_named_port(mut self, name: impl Into<String>, port: Port, to: SocketAddr) -> Self {
+        self.info = self.info.with_named_port(name, port);
         self.ports.insert(port, to);
         self
     }
@@ -47,7 +56,7 @@ impl LocalPod {
     /// The UID of the pod, which a kubelet's path may ask for. Without one any will do.
     #[must_use]
     pub fn with_uid(mut self, uid: impl Into<String>) -> Self {
-        self.uid = Some(uid.into());
+        self.info = self.info.with_uid(uid);
         self
     }
 }
@@ -99,10 +108,14 @@ impl<N: Net> Pods for LocalPods<N> {
         let pods = self.pods.read().unwrap_or_else(PoisonError::into_inner);
         let pod = pods.get(&(target.namespace.clone(), target.pod.clone()));
         let pod = pod.cloned().ok_or(NoPod::Unknown)?;
-        match (&target.uid, &pod.uid) {
+        match (target.uid.as_deref(), pod.info.uid()) {
             (Some(asked), Some(uid)) if asked != uid => Err(NoPod::OtherUid),
             _ => Ok(pod),
         }
+    }
+
+    fn describe(&self, pod: &LocalPod) -> PodInfo {
+        pod.info.clone()
     }
 
     async fn dial(&self, pod: &LocalPod, port: Port) -> Result<N::Socket, PodError> {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use http::StatusCode;
 use portway_driver::{Port, Socket};
 
-use crate::{Target, wording};
+use crate::{PodInfo, Target, wording};
 
 /// Where pods plug in: finds one, and opens connections into it.
 ///
@@ -17,12 +17,19 @@ pub trait Pods: Send + Sync + 'static {
     /// A connection into a pod.
     type Socket: Socket;
 
-    /// Finds the pod, before the upgrade is answered. It has the time of
+    /// Finds the pod, before the upgrade is answered, or to describe it. It has the time of
     /// [`Limits::with_handshake`](crate::Limits::with_handshake).
     ///
     /// # Errors
     /// What the request is refused with.
     fn find(&self, target: &Target) -> impl Future<Output = Result<Self::Pod, NoPod>> + Send;
+
+    /// What the object of the pod says, for a server [with an API](crate::Server::with_api). Default:
+    /// nothing but its name.
+    fn describe(&self, pod: &Self::Pod) -> PodInfo {
+        let _ = pod;
+        PodInfo::new()
+    }
 
     /// Opens a connection to a port of it. v4 dials every port of the session as soon as the session
     /// stands (protocol.md B.1), the other forms with each stream. It has the time of

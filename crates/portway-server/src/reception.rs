@@ -10,15 +10,15 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use portway_driver::{HyperIo, Runtime, Sleep, Socket};
+use portway_driver::{HyperIo, Runtime, Sleep, Socket, after};
 
-use crate::limits::after;
 use crate::{Admission, ClientAddr, Pods, Server};
 
 /// Speaks HTTP until a session is agreed on: then with whom, the connection, and what was read of
@@ -63,6 +63,7 @@ struct State<R, P: Pods> {
     /// By when the client has to have sent its next request, while that is its turn.
     patience: Option<Instant>,
     agreed: Option<(Admission<R, P>, OnUpgrade)>,
+    answered: usize,
 }
 
 impl<R: Runtime, P: Pods> Desk<R, P> {
@@ -83,7 +84,7 @@ impl<R: Runtime, P: Pods> Desk<R, P> {
         if let Some(client) = self.client {
             head.extensions.insert(ClientAddr(client));
         }
-        let response = match self.server.decide(&head).await {
+        let mut response = match self.server.decide(&head).await {
             Ok(admission) => {
                 let response = admission.response().map(|()| Bytes::new());
                 self.lock().agreed = Some((admission, upgrade));
@@ -92,7 +93,18 @@ impl<R: Runtime, P: Pods> Desk<R, P> {
             Err(refusal) => refusal,
         };
         self.wait_for_request();
+        let answered = self.count();
+        if answered >= self.server.settings.limits.requests && !response.status().is_informational()
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response.map(Full::new)
+    }
+
+    fn count(&self) -> usize {
+        let mut state = self.lock();
+        state.answered += 1;
+        state.answered
     }
 
     /// Polls the connection for as long as the client keeps its time; `None` is that it did not.
@@ -132,6 +144,6 @@ impl<R: Clone, P: Pods> Clone for Desk<R, P> {
 
 impl<R, P: Pods> Default for State<R, P> {
     fn default() -> Self {
-        Self { patience: None, agreed: None }
+        Self { patience: None, agreed: None, answered: 0 }
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,13 +11,13 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use portway_driver::proto::handshake::{Accepted, Acceptor, Peer, PortsParameter, Rejection};
 use portway_driver::proto::{Config, ConfigError, Session};
-use portway_driver::{Listener, Net, Port, RelayRules, Runtime, Socket, WireForm, until};
+use portway_driver::{Listener, Net, Port, RelayRules, Runtime, Socket, WireForm, after, until};
 
+use crate::api::{self, Route};
 use crate::authorize::DynAuthorize;
-use crate::limits::after;
 use crate::{
-    Access, Admission, Authorize, ClientAddr, Limits, Origins, Pods, ServerEvent, Serving, Target,
-    Verdict, answer, reception,
+    Access, Action, Admission, Authorize, ClientAddr, Limits, NoPod, Origins, Pods, ServerEvent,
+    Serving, Target, Verdict, WantedPorts, answer, reception,
 };
 
 /// The kubelet side of port-forward. See the [crate docs](crate) for both ways to use it.
@@ -36,14 +37,15 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) session: Arc<Config>,
     pub(crate) rules: RelayRules,
-    pub(crate) fallback: Option<Arc<Fallback>>,
+    api: bool,
+    fallback: Option<Arc<Fallback>>,
     forms: Vec<WireForm>,
     origins: Origins,
     authorizer: Option<Arc<dyn DynAuthorize>>,
     observer: Option<Arc<Observer>>,
 }
 
-pub(crate) type Fallback = dyn Fn(Request<()>) -> Response<Bytes> + Send + Sync;
+type Fallback = dyn Fn(Request<()>) -> Response<Bytes> + Send + Sync;
 type Observer = dyn Fn(ServerEvent) + Send + Sync;
 
 impl<R: Runtime, P: Pods> Server<R, P> {
@@ -54,8 +56,9 @@ impl<R: Runtime, P: Pods> Server<R, P> {
             limits,
             session: Arc::new(Config::server()),
             rules: RelayRules::RUNTIME,
+            api: false,
             fallback: None,
-            forms: vec![WireForm::V4, WireForm::V4Base64],
+            forms: vec![WireForm::V4, WireForm::V4Base64, WireForm::Tunnel, WireForm::Spdy],
             origins: Origins::none(),
             authorizer: None,
             observer: None,
@@ -102,14 +105,33 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         self.with(|settings| settings.rules = rules)
     }
 
-    /// The wire forms served. Default: v4, plain and in base64.
+    /// The wire forms served. Default: all four. Without [`WireForm::Tunnel`] the server is one of
+    /// Kubernetes before 1.30.
     #[must_use]
     pub fn with_forms(self, forms: &[WireForm]) -> Self {
         self.with(|settings| settings.forms = forms.to_vec())
     }
 
-    /// Answers requests for anything but a forward; without it they get a 404. Web pages do not get
-    /// here either, but the authorizer is not asked.
+    /// Answers as much of the API around a forward as `kubectl port-forward` asks for: what there is
+    /// (`/version`, `/api`, `/apis`, `/api/v1`), and pods by name, as [`Pods::describe`] says. To read
+    /// a pod the authorizer has to allow [`Action::Read`]; what there is, is no secret. Default: off,
+    /// because a gateway's API is behind the gateway.
+    ///
+    /// ```
+    /// # fn server(pods: portway_server::LocalPods<portway_tokio::Tokio>) {
+    /// # let rt = portway_tokio::Tokio::current();
+    /// use portway_server::Server;
+    /// // kubectl --server=http://127.0.0.1:8001 port-forward pod/web-0 8080
+    /// let server = Server::new(rt, pods).with_api();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_api(self) -> Self {
+        self.with(|settings| settings.api = true)
+    }
+
+    /// Answers requests for anything but a forward and [the API](Self::with_api); without it they get
+    /// a 404. Web pages do not get here either, but the authorizer is not asked.
     #[must_use]
     pub fn with_fallback(
         self,
@@ -163,11 +185,12 @@ impl<R: Runtime, P: Pods> Server<R, P> {
     /// gateway has sent [`Admission::response`]; `Err` is the answer to send instead.
     ///
     /// # Errors
-    /// The request is refused, or is not for us: then the answer is that of the fallback, or 404.
+    /// The request is refused, or is not for a forward: then the answer is that of the
+    /// [API](Self::with_api), of the [fallback](Self::with_fallback), or 404.
     pub async fn decide(&self, head: &Parts) -> Result<Admission<R, P>, Response<Bytes>> {
         match Target::of_path(head.uri.path()) {
             Some((target, peer)) => self.decide_for(target, peer, head).await,
-            None => Err(self.fall_back(head)),
+            None => Err(self.answer(head).await),
         }
     }
 
@@ -182,28 +205,14 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         peer: Peer,
         head: &Parts,
     ) -> Result<Admission<R, P>, Response<Bytes>> {
-        let client = head.extensions.get::<ClientAddr>().map(|client| client.0);
-        let deadline = after(self.runtime.now(), self.settings.limits.handshake);
-        let deciding = Box::pin(self.judge(&target, peer, head, client));
-        let decided = until(&self.runtime, deadline, deciding).await;
-        let decided = decided.unwrap_or_else(|_| Err(answer::timed_out(peer)));
-        if let Err(refusal) = &decided {
-            let status = refusal.status();
-            tracing::debug!(%target, %status, "refused");
-            self.notify(ServerEvent::Refused { target, client, status });
-        }
-        decided
+        let asked = Asked { target: &target, peer, head };
+        self.conclude(&asked, self.judge(&asked)).await
     }
 
-    async fn judge(
-        &self,
-        target: &Target,
-        peer: Peer,
-        head: &Parts,
-        client: Option<SocketAddr>,
-    ) -> Result<Admission<R, P>, Response<Bytes>> {
+    async fn judge(&self, asked: &Asked<'_>) -> Result<Admission<R, P>, Response<Bytes>> {
+        let Asked { target, peer, head } = *asked;
         if head.method != Method::GET && head.method != Method::POST {
-            return Err(answer::method_not_allowed(peer));
+            return Err(answer::method_not_allowed(peer, "GET, POST"));
         }
         if !self.settings.origins.allow(&head.headers) {
             return Err(answer::origin_refused(peer));
@@ -212,12 +221,10 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         // with a right to it is to know what was wrong.
         let accepted = self.accept(peer, head);
         let ports = accepted.as_ref().map_or(&[][..], Accepted::ports).to_vec();
-        let verdict = self.authorize(target, &ports, head, client).await;
-        if let Some(denial) = answer::denied(peer, target, &head.method, &verdict) {
-            return Err(denial);
-        }
+        let wanted =
+            if ports.is_empty() { WantedPorts::Any } else { WantedPorts::These(ports.clone()) };
+        let granted = self.authorize(asked, Action::Forward(wanted)).await?;
         let accepted = accepted.map_err(|rejection| answer::rejected(peer, &rejection))?;
-        let granted = if let Verdict::AllowPorts(granted) = verdict { Some(granted) } else { None };
         let denied = |port| granted.as_ref().is_some_and(|granted| !granted.contains(port));
         if let Some(port) = ports.iter().find(|port| denied(port)) {
             return Err(answer::forbidden(peer, target, &format!("port {port} is not allowed")));
@@ -231,7 +238,7 @@ impl<R: Runtime, P: Pods> Server<R, P> {
             server: self.clone(),
             number: self.numbers.fetch_add(1, Ordering::Relaxed) + 1,
             target: target.clone(),
-            client,
+            client: asked.client(),
             accepted,
             granted,
             pod: Arc::new(pod),
@@ -249,22 +256,31 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         Acceptor::new().forms(&self.settings.forms).parameter(parameter).accept_parts(head)
     }
 
+    /// The ports that are granted; `None` is every port.
     async fn authorize(
         &self,
-        target: &Target,
-        ports: &[Port],
-        head: &Parts,
-        client: Option<SocketAddr>,
-    ) -> Verdict {
-        let Some(authorizer) = &self.settings.authorizer else { return Verdict::Allow };
+        asked: &Asked<'_>,
+        action: Action,
+    ) -> Result<Option<Vec<Port>>, Response<Bytes>> {
+        let Some(authorizer) = &self.settings.authorizer else { return Ok(None) };
+        let Asked { target, peer, head } = *asked;
         let access = Access {
             target: target.clone(),
-            ports: ports.to_vec(),
+            action: action.clone(),
             method: head.method.clone(),
             headers: head.headers.clone(),
-            client,
+            client: asked.client(),
         };
-        authorizer.ask(access).await
+        match authorizer.ask(access).await {
+            Verdict::Allow => Ok(None),
+            Verdict::AllowPorts(granted) => Ok(Some(granted)),
+            Verdict::Unauthorized => Err(answer::unauthorized(peer)),
+            Verdict::Forbidden { user } => {
+                let verb = action.verb(&head.method);
+                Err(answer::not_granted(peer, target, &user, verb, action.resource()))
+            }
+            Verdict::Deny { status, message } => Err(answer::shaped(peer, status, &message)),
+        }
     }
 
     fn session(&self, accepted: &Accepted) -> Result<Session, ConfigError> {
@@ -272,12 +288,68 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         Session::server(config, accepted.form(), accepted.ports(), self.runtime.now())
     }
 
-    fn fall_back(&self, head: &Parts) -> Response<Bytes> {
+    /// Answers anything but a forward.
+    async fn answer(&self, head: &Parts) -> Response<Bytes> {
+        let path = head.uri.path();
+        let within = self.settings.api && Route::is_within(path);
+        let peer = if within { Peer::ApiServer } else { Peer::Kubelet };
         if !self.settings.origins.allow(&head.headers) {
-            return answer::origin_refused(Peer::Kubelet);
+            return answer::origin_refused(peer);
         }
-        let Some(fallback) = &self.settings.fallback else { return answer::no_route() };
-        fallback(Request::from_parts(head.clone(), ()))
+        match Route::of_path(path).filter(|_| self.settings.api) {
+            Some(route) => self.answer_api(route, head).await,
+            None => match &self.settings.fallback {
+                Some(fallback) => fallback(Request::from_parts(head.clone(), ())),
+                None if within => answer::no_resource(),
+                None => answer::no_route(),
+            },
+        }
+    }
+
+    async fn answer_api(&self, route: Route, head: &Parts) -> Response<Bytes> {
+        if head.method != Method::GET && head.method != Method::HEAD {
+            return answer::method_not_allowed(Peer::ApiServer, "GET, HEAD");
+        }
+        let object = match route {
+            Route::Document(_) if !api::takes_json(&head.headers) => Err(answer::not_acceptable()),
+            Route::Document(document) => Ok(document.content()),
+            Route::Pod(target) => {
+                let asked = Asked { target: &target, peer: Peer::ApiServer, head };
+                self.conclude(&asked, self.read(&asked)).await
+            }
+        };
+        object.map_or_else(|refusal| refusal, |object| answer::object(&object))
+    }
+
+    /// The object of a pod.
+    async fn read(&self, asked: &Asked<'_>) -> Result<serde_json::Value, Response<Bytes>> {
+        let Asked { target, peer, head } = *asked;
+        self.authorize(asked, Action::Read).await?;
+        if !api::takes_json(&head.headers) {
+            return Err(answer::not_acceptable());
+        }
+        match self.pods.find(target).await {
+            Ok(pod) => Ok(api::running(target, &self.pods.describe(&pod))),
+            Err(NoPod::Unscheduled) => Ok(api::pending(target)),
+            Err(why) => Err(answer::no_pod(peer, target, &why)),
+        }
+    }
+
+    /// Bounds a decision in time, and reports a refusal.
+    async fn conclude<T>(
+        &self,
+        asked: &Asked<'_>,
+        deciding: impl Future<Output = Result<T, Response<Bytes>>> + Send,
+    ) -> Result<T, Response<Bytes>> {
+        let deadline = after(self.runtime.now(), self.settings.limits.handshake);
+        let decided = until(&self.runtime, deadline, Box::pin(deciding)).await;
+        let decided = decided.unwrap_or_else(|_| Err(answer::timed_out(asked.peer)));
+        if let Err(refusal) = &decided {
+            let (target, status) = (asked.target.clone(), refusal.status());
+            tracing::debug!(%target, %status, "refused");
+            self.notify(ServerEvent::Refused { target, client: asked.client(), status });
+        }
+        decided
     }
 
     pub(crate) fn is_guarded(&self) -> bool {
@@ -288,6 +360,20 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         if let Some(observer) = &self.settings.observer {
             observer(event);
         }
+    }
+}
+
+/// A request for something about a pod.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    target: &'a Target,
+    peer: Peer,
+    head: &'a Parts,
+}
+
+impl Asked<'_> {
+    fn client(&self) -> Option<SocketAddr> {
+        self.head.extensions.get::<ClientAddr>().map(|client| client.0)
     }
 }
 

@@ -34,36 +34,27 @@ impl Target {
     /// assert_eq!(Target::of_path("/api/v1/namespaces/default/pods/web-0/log"), None);
     /// ```
     pub fn of_path(path: &str) -> Option<(Self, Peer)> {
-        // No path of ours has more segments; a longer one is not worth being taken apart.
-        let mut segments = path.strip_prefix('/')?.splitn(9, '/');
-        let mut next = || segments.next();
-        match next()? {
-            "api" => {
-                if (next()?, next()?) != ("v1", "namespaces") {
-                    return None;
-                }
-                let namespace = name(next()?)?;
-                if next()? != "pods" {
-                    return None;
-                }
-                let pod = name(next()?)?;
-                if next()? != "portforward" || next().is_some() {
-                    return None;
-                }
-                Some((Self::new(namespace, pod), Peer::ApiServer))
-            }
-            "portForward" => {
-                let mut target = Self::new(name(next()?)?, name(next()?)?);
-                if let Some(uid) = next() {
-                    target.uid = Some(name(uid)?.to_owned());
-                }
-                if next().is_some() {
-                    return None;
-                }
-                Some((target, Peer::Kubelet))
-            }
-            _ => None,
+        if let Some(target) = path.strip_suffix("/portforward").and_then(Self::of_pod_path) {
+            return Some((target, Peer::ApiServer));
         }
+        // A longer path is not worth being taken apart.
+        let mut segments = path.strip_prefix("/portForward/")?.splitn(4, '/');
+        let mut target = Self::new(name(segments.next()?)?, name(segments.next()?)?);
+        if let Some(uid) = segments.next() {
+            target.uid = Some(name(uid)?.to_owned());
+        }
+        segments.next().is_none().then_some((target, Peer::Kubelet))
+    }
+
+    /// The pod itself: an API server's `/api/v1/namespaces/{namespace}/pods/{pod}`.
+    pub(crate) fn of_pod_path(path: &str) -> Option<Self> {
+        let mut segments = path.strip_prefix("/api/v1/namespaces/")?.splitn(4, '/');
+        let namespace = name(segments.next()?)?;
+        if segments.next()? != "pods" {
+            return None;
+        }
+        let pod = name(segments.next()?)?;
+        segments.next().is_none().then(|| Self::new(namespace, pod))
     }
 }
 
@@ -89,8 +80,13 @@ mod tests {
     fn only_whole_paths_lead_somewhere() {
         let with_uid = Target { uid: Some("u-1".into()), ..Target::new("n", "p") };
         assert_eq!(Target::of_path("/portForward/n/p/u-1"), Some((with_uid, Peer::Kubelet)));
-        let kubelet = Some((Target::new("n", "p"), Peer::Kubelet));
-        assert_eq!(Target::of_path("/portForward/n/p"), kubelet);
+        let kubelet = |pod| Some((Target::new("n", pod), Peer::Kubelet));
+        assert_eq!(Target::of_path("/portForward/n/p"), kubelet("p"));
+        assert_eq!(Target::of_path("/portForward/n/portforward"), kubelet("portforward"));
+        assert_eq!(
+            Target::of_path("/api/v1/namespaces/n/pods/portforward/portforward"),
+            Some((Target::new("n", "portforward"), Peer::ApiServer))
+        );
         for path in [
             "",
             "/",

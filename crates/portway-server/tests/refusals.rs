@@ -274,7 +274,7 @@ async fn an_api_server_reads_the_ports_itself<R: Runtime + Net>(rt: R) {
 async fn a_v5_client_is_sent_away_with_nothing<R: Runtime + Net>(rt: R) {
     let serving = server(&rt).listen(LOCALHOST).await.unwrap();
     for path in [format!("{API}?ports=80"), format!("{KUBELET}?port=80")] {
-        for offer in ["v5.channel.k8s.io", "SPDY/3.1+portforward.k8s.io"] {
+        for offer in ["v5.channel.k8s.io", "v5.channel.k8s.io, channel.k8s.io"] {
             let answer = Raw::ask(serving.local_addr(), &upgrade_request(&path, offer, &[]));
             assert_eq!((answer.status, answer.body.as_str()), (403, ""), "{offer}");
             assert_eq!(answer.header("Content-Length"), Some("0"));
@@ -357,6 +357,11 @@ async fn a_request_that_takes_too_long_is_cut<R: Runtime + Net>(rt: R) {
     done.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(done.answer().status, 404);
     done.expect_end();
+    // Nor does a first request make the second one free.
+    let mut second = Raw::connect(addr);
+    second.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost");
+    assert_eq!(second.answer().status, 404);
+    second.expect_end();
     // A byte now and then does not buy time.
     let mut slow = Raw::connect(addr);
     let (_, took) = elapsed(|| {

@@ -1,4 +1,4 @@
-//! Opens local ports that lead into a pod: `listen --server URL [-n NAMESPACE] POD LOCAL:REMOTE...`
+//! Opens local ports that lead into a pod: `listen --server URL [--protocol P] [-n NAMESPACE] POD LOCAL:REMOTE...`
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
 use std::error::Error;
@@ -10,10 +10,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let Arguments { server, namespace, pod, mappings } = Arguments::parse(std::env::args())?;
+    let Arguments { server, options, namespace, pod, mappings } =
+        Arguments::parse(std::env::args())?;
     let rt = Smol::global();
     let connector = rt.http(&server, &namespace, &pod)?;
-    let listening = rt.listen(connector, mappings, Options::new()).await?;
+    let listening = rt.listen(connector, mappings, options).await?;
     for bound in listening.bound() {
         println!("Forwarding from {} -> {}", bound.local, bound.remote);
     }
@@ -26,6 +27,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 struct Arguments {
     server: String,
+    options: Options,
     namespace: String,
     pod: String,
     mappings: Vec<Mapping>,
@@ -33,12 +35,17 @@ struct Arguments {
 
 impl Arguments {
     fn parse(args: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let usage = "usage: listen --server URL [-n NAMESPACE] POD LOCAL:REMOTE...";
+        let usage = "usage: listen --server URL [--protocol P] [-n NAMESPACE] POD LOCAL:REMOTE...";
         let (mut server, mut namespace, mut rest) = (None, "default".to_owned(), Vec::new());
+        let mut options = Options::new();
         let mut args = args.skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--server" => server = args.next(),
+                "--protocol" => {
+                    let p = args.next().ok_or(usage)?;
+                    options = options.with_protocol(p.parse()?);
+                }
                 "-n" => namespace = args.next().ok_or(usage)?,
                 _ => rest.push(arg),
             }
@@ -50,6 +57,6 @@ impl Arguments {
             Ok(Mapping::new(local.parse()?, remote.parse::<Port>()?))
         };
         let mappings = rest.map(mapping).collect::<Result<_, _>>()?;
-        Ok(Self { server: server.ok_or(usage)?, namespace, pod, mappings })
+        Ok(Self { server: server.ok_or(usage)?, options, namespace, pod, mappings })
     }
 }

@@ -15,7 +15,7 @@
 //!
 //!     // Or bytes in process, with futures-io's `AsyncRead` and `AsyncWrite`:
 //!     let mut forward = rt.forward(pod, &[http], Options::new()).await?;
-//!     let stream = forward.take(http).expect("asked for");
+//!     let stream = forward.open(http)?;
 //!     # drop(stream);
 //!     Ok(())
 //! })

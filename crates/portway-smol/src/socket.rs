@@ -12,8 +12,8 @@ use socket2::SockRef;
 #[derive(Debug)]
 pub struct SmolSocket {
     stream: Arc<Async<TcpStream>>,
-    /// The last read got all it asked for: more is probably there, and trying costs less than to
-    /// ask the reactor.
+    /// The last read got all it asked for, or there was none yet: something is probably there, and
+    /// trying costs less than to ask the reactor.
     more: bool,
 }
 
@@ -24,7 +24,7 @@ impl SmolSocket {
     /// The system does not let its options be set.
     pub fn new(stream: Arc<Async<TcpStream>>) -> io::Result<Self> {
         stream.get_ref().set_nodelay(true)?;
-        Ok(Self { stream, more: false })
+        Ok(Self { stream, more: true })
     }
 }
 

@@ -1,4 +1,4 @@
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A TCP connection of tokio's.
 #[derive(Debug)]
-pub struct TokioSocket(TcpStream);
+pub struct TokioSocket {
+    stream: TcpStream,
+    /// The runtime has not been asked about it yet, and says that nothing is there whatever is.
+    unasked: bool,
+}
 
 impl TokioSocket {
     /// Takes over a connection.
@@ -20,7 +24,7 @@ impl TokioSocket {
     /// The system does not let its options be set.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self(stream))
+        Ok(Self { stream, unasked: true })
     }
 }
 
@@ -30,9 +34,16 @@ impl Socket for TokioSocket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
+        if std::mem::take(&mut self.unasked) {
+            // What a program sends as it connects can go out with the opening of its stream.
+            match buf.fill(|space| (&*SockRef::from(&self.stream)).read(space)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
         loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read_buf(&mut buf.space()) {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read_buf(&mut buf.space()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
@@ -44,7 +55,7 @@ impl Socket for TokioSocket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -52,20 +63,20 @@ impl Socket for TokioSocket {
     }
 
     fn poll_shutdown_write(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&self.0).shutdown(Shutdown::Write))
+        Poll::Ready(SockRef::from(&self.stream).shutdown(Shutdown::Write))
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
-        self.0.take_error().unwrap_or_else(Some)
+        self.stream.take_error().unwrap_or_else(Some)
     }
 
     fn abort(&mut self) {
         // Refused only where the connection is gone already.
-        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        Some((self.0.local_addr().ok()?, self.0.peer_addr().ok()?))
+        Some((self.stream.local_addr().ok()?, self.stream.peer_addr().ok()?))
     }
 }
 

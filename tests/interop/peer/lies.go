@@ -21,8 +21,10 @@ type lie func(http.ResponseWriter, *http.Request) http.ResponseWriter
 
 // lieOf tells by its name how a pod misbehaves; nil is an honest one.
 func lieOf(pod string) lie {
-	if lie, ok := lies[pod]; ok {
-		return lie
+	for _, lies := range []map[string]lie{lies, spdyLies} {
+		if lie, ok := lies[pod]; ok {
+			return lie
+		}
 	}
 	for prefix, make := range liesWithNumber {
 		if digits, ok := strings.CutPrefix(pod, prefix); ok {
@@ -98,7 +100,31 @@ var lies = map[string]lie{
 		return append(prefixes(port), binaryFrame(0, []byte("partial")), closeFrame(1011, "going to pieces"))
 	}),
 	"pod-huge-error": hugeError(1 << 20),
+	// An old API server: see portForward.
+	noTunnel: nil,
+	// Plain SPDY gets through, and no WebSocket: refused by who knows no subprotocol ...
+	"pod-no-websocket-403": refuseWebSocket(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+	}),
+	// ... by a kubelet ...
+	"pod-no-websocket-400": refuseWebSocket(func(w http.ResponseWriter, _ *http.Request) {
+		writeText(w, http.StatusBadRequest, `query parameter "port" is required`)
+	}),
+	// ... by an API server whose kubelet, or what stands before it, does not upgrade ...
+	"pod-no-websocket-500": refuseWebSocket(func(w http.ResponseWriter, _ *http.Request) {
+		writeStatus(w, http.StatusInternalServerError, "InternalError", "invalid upgrade response: status code 200")
+	}),
+	// ... by a middlebox ...
+	"pod-no-websocket-502": refuseWebSocket(func(w http.ResponseWriter, _ *http.Request) {
+		writeText(w, http.StatusBadGateway, "<html><title>502 Bad Gateway</title></html>")
+	}),
+	// ... or accepted by one that drops the subprotocol.
+	"pod-no-websocket-101": refuseWebSocket(func(w http.ResponseWriter, req *http.Request) {
+		rawUpgrade(w, req.Header.Get("Sec-WebSocket-Key"), "")
+	}),
 }
+
+const noTunnel = "pod-no-tunnel"
 
 var liesWithNumber = map[string]func(int) lie{
 	// Honest, and after N bytes behind its 101 the connection is reset ...
@@ -111,6 +137,17 @@ var liesWithNumber = map[string]func(int) lie{
 func refuse(answer func(http.ResponseWriter)) lie {
 	return func(w http.ResponseWriter, _ *http.Request) http.ResponseWriter {
 		answer(w)
+		return nil
+	}
+}
+
+// refuseWebSocket refuses a request for a WebSocket and leaves plain SPDY to the honest server.
+func refuseWebSocket(answer func(http.ResponseWriter, *http.Request)) lie {
+	return func(w http.ResponseWriter, req *http.Request) http.ResponseWriter {
+		if !wsstream.IsWebSocketRequest(req) {
+			return w
+		}
+		answer(w, req)
 		return nil
 	}
 }

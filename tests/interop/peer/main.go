@@ -20,6 +20,8 @@ func main() {
 	idle := flag.Duration("stream-idle-timeout", 4*time.Hour, "the runtime's idle timeout of an upgraded connection")
 	creation := flag.Duration("stream-creation-timeout", 30*time.Second, "how long a SPDY stream waits for the other one of its pair")
 	finPassedOn := flag.Bool("fin-passed-on", false, "pass a client's FIN on to the pod and wait for its answer, on every pod")
+	everyPod := flag.String("every-pod", "", "every pod has the manners of the `pod` of this name (pod-no-tunnel: an old API server)")
+	proxied := flag.Bool("proxied", false, "put the API server's pass-through proxy in front of v4 and plain SPDY, too")
 	printPods := flag.Bool("print-pods", false, "print where the pod programs really listen, as a second line \"pods 8080=ADDR ...\"")
 	flag.Parse()
 
@@ -44,6 +46,11 @@ func main() {
 		os.Exit(0)
 	}()
 
-	handler := newServer(&runtime{pod: pod, finPassedOn: *finPassedOn}, *idle, *creation)
+	handler, err := newServer(&runtime{pod: pod, finPassedOn: *finPassedOn}, settings{
+		idle: *idle, creation: *creation, everyPod: *everyPod, proxied: *proxied,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	log.Fatal(http.Serve(listener, handler))
 }

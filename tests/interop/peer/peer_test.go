@@ -29,7 +29,11 @@ func startServer(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(newServer(&runtime{pod: pod}, time.Hour, time.Second))
+	handler, err := newServer(&runtime{pod: pod}, settings{idle: time.Hour, creation: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")
 }
@@ -234,8 +238,12 @@ func TestRefusals(t *testing.T) {
 		{"demo", "ports=http", "v4.channel.k8s.io", 400, "cannot convert to []int32"},
 		{"demo", "ports=0", "v4.channel.k8s.io", 400, `must be > 0`},
 		{"demo", "port=8080", "v4.channel.k8s.io", 400, `query parameter "port" is required`},
-		{"demo", "", "SPDY/3.1+portforward.k8s.io", 400, `query parameter "port" is required`},
+		{"pod-no-tunnel", "", "SPDY/3.1+portforward.k8s.io", 400, `query parameter "port" is required`},
+		{"pod-no-tunnel", "ports=8080", "SPDY/3.1+portforward.k8s.io", 403, ""},
 		{"demo", "ports=8080", "v5.channel.k8s.io", 403, ""},
+		{"pod-403", "", "SPDY/3.1+portforward.k8s.io", 403, `"reason":"Forbidden"`},
+		{"pod-no-websocket-403", "ports=8080", "v4.channel.k8s.io", 403, ""},
+		{"pod-no-websocket-500", "", "SPDY/3.1+portforward.k8s.io", 500, "invalid upgrade response"},
 	} {
 		url := fmt.Sprintf("http://%s/api/v1/namespaces/default/pods/%s/portforward?%s", addr, c.pod, c.query)
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

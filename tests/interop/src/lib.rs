@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod conn;
+mod kubectl;
 pub mod load;
 mod pattern;
 mod peer;
@@ -14,6 +15,7 @@ mod target;
 mod vitals;
 
 pub use conn::{Conn, End};
+pub use kubectl::{Kubectl, KubectlExit, KubectlForward, KubectlOutput, Kubectled};
 pub use pattern::Pattern;
 pub use peer::{Peer, PeerOptions, PeerStats, require_go};
 pub use relay::{Fault, Relay};

@@ -20,7 +20,8 @@ pub use ends::{
 pub use http::scenario_http_keep_alive;
 pub use many::{scenario_sequential, scenario_storm};
 pub use neighbours::{
-    scenario_aborted_clients, scenario_deaf_pod, scenario_early_closer, scenario_stalled_reader,
+    scenario_aborted_clients, scenario_deaf_pod, scenario_early_closer, scenario_late_frames,
+    scenario_stalled_reader,
 };
 pub use report::{Figure, Report};
 
@@ -57,6 +58,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("stalled_reader", &[8080, 8088], scenario_stalled_reader),
     scenario("deaf_pod", &[8080, 8090, 8093], scenario_deaf_pod),
     scenario("early_closer", &[8080, 8089, 8092], scenario_early_closer),
+    scenario("late_frames", &[8080, 8089], scenario_late_frames),
     scenario("parallel_echo", &[8080], scenario_parallel_echo),
     scenario("upload", &[8087], |target| scenario_upload(target, 64)),
     scenario("download", &[8088], |target| scenario_download(target, 64)),

@@ -57,6 +57,18 @@ impl PeerOptions {
         self.arg("-fin-passed-on".to_owned())
     }
 
+    /// Gives every pod the manners of this one, whatever its name (`pod-no-tunnel`: an old API server).
+    #[must_use]
+    pub fn every_pod(self, manners: &str) -> Self {
+        self.arg(format!("-every-pod={manners}"))
+    }
+
+    /// Puts the API server's pass-through proxy in front of v4 and plain SPDY, too.
+    #[must_use]
+    pub fn proxied(self) -> Self {
+        self.arg("-proxied".to_owned())
+    }
+
     /// Listens here and not on a free port.
     #[must_use]
     pub fn listen(self, addr: SocketAddr) -> Self {
@@ -78,6 +90,18 @@ pub struct PeerStats {
     /// Those whose handler has not returned. A SPDY connection counts while it lives; relays of
     /// it may live up to a second longer.
     pub live_upgrades: u64,
+    /// Requests that offered the tunnel, alone or with others ...
+    pub asked_tunnel: u64,
+    /// ... that offered v4 without it ...
+    pub asked_v4: u64,
+    /// ... and those for SPDY without a WebSocket.
+    pub asked_spdy: u64,
+    /// Requests that were answered by the tunnel ...
+    pub served_tunnel: u64,
+    /// ... by v4 ...
+    pub served_v4: u64,
+    /// ... and by SPDY without a WebSocket.
+    pub served_spdy: u64,
     /// Times a port of the pod was dialled.
     pub pod_dials: u64,
     /// Forwards between a stream and the pod that have not ended.
@@ -178,6 +202,12 @@ impl Peer {
         PeerStats {
             upgrades: field("upgrades"),
             live_upgrades: field("live_upgrades"),
+            asked_tunnel: field("asked_tunnel"),
+            asked_v4: field("asked_v4"),
+            asked_spdy: field("asked_spdy"),
+            served_tunnel: field("served_tunnel"),
+            served_v4: field("served_v4"),
+            served_spdy: field("served_spdy"),
             pod_dials: field("pod_dials"),
             live_pod_relays: field("live_pod_relays"),
         }
@@ -205,11 +235,8 @@ impl Drop for Peer {
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let target = env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| package.join("../../target"), Into::into);
-        let directory = path::absolute(target).expect("a working directory").join("interop");
-        let source = package.join("peer");
+        let directory = interop_directory();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer");
         let binary = directory.join("peer");
         if newest(&source) < modified(&binary) {
             return binary;
@@ -218,7 +245,7 @@ fn binary() -> &'static Path {
         // Another test process may be building or running it: put it in place whole.
         let fresh = directory.join(format!("peer.{}", std::process::id()));
         let output = Command::new("go")
-            .args(["build", "-trimpath", "-o"])
+            .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
             .arg(&fresh)
             .arg(".")
             .current_dir(&source)
@@ -233,6 +260,13 @@ fn binary() -> &'static Path {
         fs::rename(&fresh, &binary).expect("put the peer in place");
         binary
     })
+}
+
+/// Where programs that are built or fetched for these tests are kept.
+pub(crate) fn interop_directory() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Into::into);
+    path::absolute(target).expect("a working directory").join("interop")
 }
 
 fn newest(directory: &Path) -> Option<SystemTime> {

@@ -16,5 +16,6 @@ pub mod pair;
 pub mod rig;
 pub mod source;
 pub mod spdy;
+pub mod spdy_oracle;
 pub mod transcript;
 pub mod ws;

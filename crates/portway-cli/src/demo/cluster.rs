@@ -5,6 +5,10 @@ use portway_tokio::{Port, Tokio};
 
 use crate::failure::Failure;
 
+/// A program of this machine as a port of the pod: what the pod calls it, its number there, and where
+/// it really is.
+pub(crate) type Program = (&'static str, Port, SocketAddr);
+
 /// An API server with one pod, in this process.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -16,12 +20,13 @@ impl Cluster {
     pub(crate) async fn start(
         runtime: &Tokio,
         (namespace, name): (&str, &str),
-        ports: &[(Port, SocketAddr)],
+        programs: &[Program],
     ) -> Result<Self, Failure> {
-        let pod =
-            ports.iter().fold(LocalPod::closed(), |pod, (port, to)| pod.with_port(*port, *to));
+        let pod = programs.iter().fold(LocalPod::closed(), |pod, (name, port, to)| {
+            pod.with_named_port(*name, *port, *to)
+        });
         let pods = LocalPods::new(runtime.clone()).with(namespace, name, pod);
-        let server = Server::new(runtime.clone(), pods);
+        let server = Server::new(runtime.clone(), pods).with_api();
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let serving = server.listen(anywhere).await;
         serving.map(|serving| Self { serving }).map_err(Failure::new)

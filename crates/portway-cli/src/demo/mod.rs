@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use portway_tokio::{Events, ListenEvent, Listening, Mapping, Options, Port, PortForward, Tokio};
+use portway_tokio::{
+    Events, ListenEvent, Listening, Mapping, Options, Port, PortForward, Protocol, Tokio, WireForm,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -20,7 +22,7 @@ use crate::failure::Failure;
 use crate::forward::stop;
 use crate::interrupt::Interrupts;
 use crate::output;
-use crate::report::{Report, Reporter, forwarding};
+use crate::report::{Reporter, forwarding, reason, tell};
 use cluster::Cluster;
 use transfer::Transfer;
 
@@ -35,14 +37,13 @@ struct Demo {
     cluster: Cluster,
     listening: Listening,
     events: Events,
-    report: Report,
 }
 
 /// Shows that it works, and stays if asked to.
 pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::install().map_err(Failure::new)?;
     let demo = tokio::select! {
-        demo = Demo::show(args.mib) => demo?,
+        demo = Demo::show(&args) => demo?,
         code = interrupts.next() => return Ok(ExitCode::from(code)),
     };
     if !args.serve {
@@ -60,39 +61,39 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Demo {
-    async fn show(mib: u64) -> Result<Self, Failure> {
-        let mut demo = Self::start().await?;
+    async fn show(args: &DemoArgs) -> Result<Self, Failure> {
+        let mut demo = Self::start(args.protocol).await?;
         demo.get_the_page().await?;
-        demo.send_and_receive(mib).await?;
+        demo.send_and_receive(args.mib).await?;
         Ok(demo)
     }
 
     /// Starts the programs, the server, and the forwards between them.
-    async fn start() -> Result<Self, Failure> {
+    async fn start(protocol: Protocol) -> Result<Self, Failure> {
         let runtime = Tokio::current();
         let web = web::start().await.map_err(Failure::new)?;
         let echo = echo::start().await.map_err(Failure::new)?;
-        let cluster =
-            Cluster::start(&runtime, (NAMESPACE, POD), &[(WEB, web), (ECHO, echo)]).await?;
+        let programs = [("http", WEB, web), ("echo", ECHO, echo)];
+        let cluster = Cluster::start(&runtime, (NAMESPACE, POD), &programs).await?;
         output::line(format_args!(
             "Serving pod {POD} (a web page on port {WEB}, an echo on port {ECHO}) at {}",
             cluster.url()
         ));
         let connector = runtime.http(&cluster.url(), NAMESPACE, POD).map_err(Failure::new)?;
         let mappings = [WEB, ECHO].map(|port| Mapping::new(0, port));
-        let listening =
-            runtime.listen(connector, mappings, Options::new()).await.map_err(Failure::new)?;
+        let options = Options::new().with_protocol(protocol);
+        let listening = runtime.listen(connector, mappings, options).await.map_err(Failure::new)?;
         let events = listening.events();
         for bound in listening.bound() {
             output::line(forwarding(*bound));
         }
-        Ok(Self { cluster, listening, events, report: Report::default() })
+        Ok(Self { cluster, listening, events })
     }
 
     /// One HTTP request through the forward.
     async fn get_the_page(&mut self) -> Result<(), Failure> {
         let started = Instant::now();
-        let (local, stream) = self.connect(WEB).await?;
+        let (local, stream, form) = self.connect(WEB).await?;
         let (status, body) = in_time("the page", web::get(stream)).await?;
         let took = started.elapsed().as_secs_f64() * 1e3;
         let url = format!("http://{local}/");
@@ -103,7 +104,7 @@ impl Demo {
             )));
         }
         output::line(format_args!(
-            "GET {url}: {status}, {} bytes in {took:.1} ms, the page that the pod serves",
+            "GET {url}: {status}, {} bytes in {took:.1} ms over {form}, the page that the pod serves",
             body.len()
         ));
         Ok(())
@@ -111,7 +112,7 @@ impl Demo {
 
     /// Bytes through the echo, both ways at once.
     async fn send_and_receive(&mut self, mib: u64) -> Result<(), Failure> {
-        let (_, stream) = self.connect(ECHO).await?;
+        let (_, stream, _) = self.connect(ECHO).await?;
         let transfer = transfer::both_ways(stream, mib * 1024 * 1024).await;
         let transfer =
             transfer.map_err(|e| Failure::new(format_args!("the transfer broke: {e}")))?;
@@ -131,22 +132,33 @@ impl Demo {
         Ok(())
     }
 
-    /// Connects to the local port that leads to `port`, and says that it is handled.
-    async fn connect(&mut self, port: Port) -> Result<(SocketAddr, TcpStream), Failure> {
+    /// Connects to the local port that leads to `port`, says that it is handled, and waits for the
+    /// session.
+    async fn connect(&mut self, port: Port) -> Result<(SocketAddr, TcpStream, WireForm), Failure> {
         let local = self.local(port)?;
         let stream = in_time("the local port", TcpStream::connect(local)).await?;
-        let accepted = async {
+        let connected = async {
             while let Some(event) = self.events.next().await {
-                let accepted = matches!(event, ListenEvent::Accepted { .. });
-                self.report.tell(event);
-                if accepted {
-                    return Ok(());
+                let outcome = match &event {
+                    ListenEvent::Connected { form, .. } => Some(Ok(*form)),
+                    ListenEvent::Failed { error, .. } => Some(Err(reason(error))),
+                    ListenEvent::Accepted { .. }
+                    | ListenEvent::Retried { .. }
+                    | ListenEvent::Ended { .. }
+                    | ListenEvent::AcceptFailed { .. }
+                    | ListenEvent::Full { .. }
+                    | ListenEvent::Missed(_)
+                    | _ => None,
+                };
+                tell(event);
+                if let Some(outcome) = outcome {
+                    return outcome;
                 }
             }
-            Err("the listener is gone")
+            Err("it is gone".to_owned())
         };
-        in_time("the listener", accepted).await?;
-        Ok((local, stream))
+        let form = in_time("the listener", connected).await?;
+        Ok((local, stream, form))
     }
 
     fn local(&self, port: Port) -> Result<SocketAddr, Failure> {
@@ -164,6 +176,10 @@ impl Demo {
         }
         output::line(format_args!(
             "In another terminal: portway {POD} :{WEB} :{ECHO} --server {}",
+            self.cluster.url()
+        ));
+        output::line(format_args!(
+            "Or: kubectl --server={} port-forward pod/{POD} :{WEB} :{ECHO}",
             self.cluster.url()
         ));
         output::line("Ctrl-C ends it.");

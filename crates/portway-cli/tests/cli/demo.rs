@@ -1,6 +1,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use portway_interop::Kubectl;
+
 use crate::cluster::expect_echo;
 use crate::process::{PATIENCE, Portway, run};
 
@@ -23,6 +25,24 @@ fn the_demo_shows_a_page_and_a_transfer() {
         assert!(line.starts_with(expected), "{line}");
     }
     assert_eq!(lines.next(), None);
+    let page = ended.stdout.iter().find(|line| line.starts_with("GET ")).unwrap();
+    let (_, form) = page.split_once(" ms over ").expect("what is spoken");
+    assert!(form.ends_with(".k8s.io, the page that the pod serves"), "{page}");
+}
+
+#[test]
+fn the_demo_speaks_what_it_is_told_to() {
+    for (protocol, spoken) in [
+        ("auto", "SPDY/3.1+portforward.k8s.io"),
+        ("tunnel", "SPDY/3.1+portforward.k8s.io"),
+        ("v4", "v4.channel.k8s.io"),
+        ("spdy", "SPDY/3.1"),
+    ] {
+        let ended = run(&format!("demo --mib 1 --protocol {protocol}"));
+        assert_eq!((ended.code, ended.stderr.len()), (Some(0), 0), "{ended:?}");
+        let said = format!(" over {spoken}, ");
+        assert!(ended.stdout.iter().any(|line| line.contains(&said)), "{ended:?}");
+    }
 }
 
 #[test]
@@ -51,6 +71,29 @@ fn a_demo_that_serves_can_be_tried_with_anything() {
         portway.signal(rustix::process::Signal::INT);
         assert_eq!(portway.end().code, Some(0));
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_demo_that_serves_can_be_tried_with_kubectl() {
+    let demo = Portway::start("demo --serve --mib 1");
+    let command = loop {
+        if let Some(command) = demo.stdout.next().strip_prefix("Or: kubectl ") {
+            break command.to_owned();
+        }
+    };
+    let (server, rest) = command.split_once(' ').unwrap();
+    assert_eq!(rest, "port-forward pod/web-0 :80 :7");
+    let url = server.strip_prefix("--server=").unwrap();
+    for kubectl in Kubectl::all() {
+        let forward = kubectl.port_forward("pod/web-0", &[80, 7]).server(url).start().unwrap();
+        let page = get(&forward.addr(80).to_string());
+        assert!(page.contains("This page came through a port-forward."), "{kubectl}: {page}");
+        expect_echo(forward.addr(7), 100_000);
+        assert_eq!(forward.interrupt().code, Some(0));
+    }
+    demo.signal(rustix::process::Signal::INT);
+    assert_eq!(demo.end().code, Some(0));
 }
 
 /// A request as simple as can be.

@@ -160,3 +160,14 @@ fn a_token_over_plain_http_is_warned_of_and_never_shown() {
         warned = line.contains("a token goes over plain HTTP");
     }
 }
+
+#[test]
+fn what_is_spoken_is_said_to_those_who_want_to_know() {
+    let cluster = Cluster::start();
+    let portway = Portway::start(&format!(
+        "web :80 -v --protocol v4 --address 127.0.0.1 --server {}",
+        cluster.url()
+    ));
+    expect_echo(portway.forwarding(80), 10);
+    while !portway.stderr.next().contains("session stands form=v4.channel.k8s.io") {}
+}

@@ -85,17 +85,37 @@ fn a_server_that_hangs_up_is_named() {
 #[test]
 fn a_web_server_is_not_believed() {
     let server = FakeServer::refusing("200 OK", "text/html", "<html>hello</html>");
-    expect(
+    expect_with(
+        "--protocol v4",
         &server,
-        "{} refused to forward to pod web in namespace default: something on the way does not pass upgrades on (200 OK): <html>hello</html>; try another wire form",
+        "{} refused to forward to pod web in namespace default: something on the way does not pass upgrades on (200 OK): <html>hello</html>; nothing but v4 was tried, as asked: another protocol may get through",
     );
     let server = FakeServer::start(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
         Then::Hold,
     );
-    expect(
+    expect_with(
+        "--protocol v4",
         &server,
-        "{}: the answer 101 has a wrong Sec-WebSocket-Accept: it was not made for this request, something between may have made it; try another wire form",
+        "{}: the answer 101 has a wrong Sec-WebSocket-Accept: it was not made for this request, something between may have made it; nothing but v4 was tried, as asked: another protocol may get through",
+    );
+}
+
+#[test]
+fn where_nothing_gets_through_everything_that_was_tried_is_told() {
+    let said = "something on the way refuses the request (403 Forbidden): blocked by policy";
+    expect(
+        &FakeServer::refusing("403 Forbidden", "text/plain", "blocked by policy"),
+        &format!(
+            "{{}} lets no forward to pod web in namespace default through; asked for SPDY/3.1+portforward.k8s.io or v4.channel.k8s.io: {said}; asked for SPDY/3.1: {said}"
+        ),
+    );
+    expect_with(
+        "--protocol spdy",
+        &FakeServer::refusing("403 Forbidden", "text/plain", "blocked by policy"),
+        &format!(
+            "{{}} refused to forward to pod web in namespace default: {said}; nothing but spdy was tried, as asked: another protocol may get through"
+        ),
     );
 }
 

@@ -62,6 +62,10 @@ const NONSENSE: &[(&str, &str)] = &[
         "invalid value 'soon' for '--half-close <immediate|never|SECONDS>': it is neither immediate, never, nor a number of seconds",
     ),
     (
+        "web 80 --protocol websocket",
+        "invalid value 'websocket' for '--protocol <auto|tunnel|v4|spdy>': it is none of auto, tunnel, v4, v4-base64 and spdy",
+    ),
+    (
         "web 80 --timeout 0",
         "invalid value '0' for '--timeout <SECONDS>': it is not a number of seconds above 0",
     ),
@@ -176,8 +180,40 @@ fn the_request_is_what_the_command_line_says() {
         "GET /clusters/one/api/v1/namespaces/prod/pods/web-0/portforward?ports=8080 HTTP/1.1";
     assert_eq!(request.lines().next(), Some(first));
     let request = request.to_ascii_lowercase();
-    for header in ["impersonate-user: jane", "x-a: 1", "sec-websocket-protocol: v4.channel.k8s.io"]
-    {
+    for header in [
+        "impersonate-user: jane",
+        "x-a: 1",
+        "sec-websocket-protocol: spdy/3.1+portforward.k8s.io, v4.channel.k8s.io",
+    ] {
         assert!(request.lines().any(|line| line == header), "{request}");
+    }
+}
+
+#[test]
+fn a_protocol_is_asked_for_by_its_name() {
+    let websocket =
+        |offered| ("GET", "upgrade: websocket", format!("sec-websocket-protocol: {offered}"));
+    let plain =
+        ("POST", "upgrade: SPDY/3.1", "x-stream-protocol-version: portforward.k8s.io".to_owned());
+    for (protocol, (method, upgrade, offered)) in [
+        ("auto", websocket("SPDY/3.1+portforward.k8s.io, v4.channel.k8s.io")),
+        ("tunnel", websocket("SPDY/3.1+portforward.k8s.io")),
+        ("v4", websocket("v4.channel.k8s.io")),
+        ("v4-base64", websocket("v4.base64.channel.k8s.io")),
+        ("spdy", plain),
+    ] {
+        let server = FakeServer::status(404, "NotFound", "no");
+        let ended =
+            run(&format!("web :80 --protocol {protocol} --server http://{}", server.address()));
+        assert_eq!(ended.code, Some(1));
+        let mut request = server.request();
+        if protocol == "auto" && !request.contains("v4.channel.k8s.io") {
+            // That was for a session ahead of need.
+            request = server.request();
+        }
+        assert!(request.starts_with(&format!("{method} ")), "{request}");
+        for header in [upgrade, &offered] {
+            assert!(request.lines().any(|line| line.eq_ignore_ascii_case(header)), "{request}");
+        }
     }
 }

@@ -7,19 +7,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portway_proto::{CloseReason, Port, Stats, WireForm};
+use portway_proto::{CloseReason, OpenError, Port, Stats, StreamId, WireForm};
 
-use self::shared::{Mover, Shared};
+use self::shared::{Mover, Owner, Shared};
 use crate::dial::{Dialled, dial};
 use crate::{ConnectError, Connector, Endpoint, Options, Runtime};
 
-/// One session with a [`PortStream`] for each port, in process: no local port is opened.
+/// One session with [`PortStream`]s into a pod, in process: no local port is opened.
 ///
-/// Take the streams out and drop this: the session lives for as long as any stream does.
+/// The session lives for as long as this or any of its streams does.
 #[derive(Debug)]
 pub struct Forward {
-    shared: Arc<Shared>,
-    streams: BTreeMap<Port, PortStream>,
+    shared: Owner,
+    /// What each port asked for is in the pod.
+    ports: BTreeMap<Port, Port>,
+    /// Streams that are there from the start and were not asked for yet.
+    unopened: BTreeMap<Port, StreamId>,
     endpoint: Endpoint,
     form: WireForm,
     took: Duration,
@@ -32,25 +35,44 @@ pub(crate) async fn forward<R: Runtime, C: Connector>(
     ports: &[Port],
     options: &Options,
 ) -> Result<Forward, ConnectError> {
-    let dialled = Box::pin(dial(&runtime, &connector, ports, options)).await?;
+    let remembered = connector.remembered();
+    let dialled = Box::pin(dial(&runtime, &connector, ports, options, &remembered)).await?;
     let Dialled { mut session, transport, endpoint, form, took } = dialled;
-    let mut ids = Vec::new();
-    for (asked, actual) in ports.iter().zip(&endpoint.ports) {
-        if let Ok(id) = session.open(*actual, runtime.now()) {
-            ids.push((*asked, id));
+    let ports: BTreeMap<Port, Port> =
+        ports.iter().copied().zip(endpoint.ports.iter().copied()).collect();
+    let mut unopened = BTreeMap::new();
+    if !session.capabilities().dynamic_open {
+        // They are dialled already; to a session that has ended their error texts would be lost.
+        for (asked, actual) in &ports {
+            if let Ok(id) = session.open(*actual, runtime.now()) {
+                unopened.insert(*asked, id);
+            }
         }
     }
     let shared = Arc::new(Shared::new(runtime.clone(), session));
-    let stream = |(port, id)| (port, PortStream::new(Arc::clone(&shared), id, port));
-    let streams = ids.into_iter().map(stream).collect();
-    runtime.clone().spawn(Mover::new(runtime, Arc::clone(&shared), transport));
-    Ok(Forward { shared, streams, endpoint, form, took })
+    let owner = Owner::new(&shared);
+    runtime.clone().spawn(Mover::new(runtime, shared, transport));
+    Ok(Forward { shared: owner, ports, unopened, endpoint, form, took })
 }
 
 impl Forward {
-    /// The stream of a port; once.
-    pub fn take(&mut self, port: Port) -> Option<PortStream> {
-        self.streams.remove(&port)
+    /// A connection to a port. It takes bytes at once: nothing is waited for.
+    ///
+    /// In a tunnel and over plain SPDY as often as wanted, and to any port of the pod. v4 carries
+    /// each port that was asked for once.
+    ///
+    /// # Errors
+    /// v4: the port was not asked for, or is open already. Else: the session is over, takes no new
+    /// streams, or has as many as it may.
+    pub fn open(&mut self, port: Port) -> Result<PortStream, OpenError> {
+        let id = match self.unopened.remove(&port) {
+            Some(id) => id,
+            None => {
+                let actual = self.ports.get(&port).copied().unwrap_or(port);
+                self.shared.change(|inner, now| inner.session.open(actual, now))?
+            }
+        };
+        Ok(PortStream::new(self.shared.clone(), id, port))
     }
 
     /// The pod that was reached.
@@ -84,5 +106,17 @@ impl Forward {
     pub async fn shutdown(self) -> CloseReason {
         self.shared.change(|inner, now| inner.session.close(CloseReason::Local, now));
         self.shared.closed().await
+    }
+}
+
+impl Drop for Forward {
+    /// What nobody can open any more must not hold the others up.
+    fn drop(&mut self) {
+        let unopened = std::mem::take(&mut self.unopened);
+        self.shared.change(|inner, now| {
+            for id in unopened.into_values() {
+                inner.session.release(id, now);
+            }
+        });
     }
 }

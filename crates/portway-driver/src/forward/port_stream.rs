@@ -1,12 +1,11 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use portway_proto::{Port, ReadError, StreamError, StreamId, WriteError};
 
-use super::shared::Shared;
+use super::shared::Owner;
 
 /// The bytes of one connection into the pod: `AsyncRead + AsyncWrite` of futures-io and of tokio.
 ///
@@ -27,7 +26,7 @@ use super::shared::Shared;
 /// what it says it has.
 #[derive(Debug)]
 pub struct PortStream {
-    shared: Arc<Shared>,
+    shared: Owner,
     id: StreamId,
     port: Port,
     /// Taken from the session and not read yet.
@@ -35,7 +34,7 @@ pub struct PortStream {
 }
 
 impl PortStream {
-    pub(crate) fn new(shared: Arc<Shared>, id: StreamId, port: Port) -> Self {
+    pub(crate) fn new(shared: Owner, id: StreamId, port: Port) -> Self {
         Self { shared, id, port, chunk: Bytes::new() }
     }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -21,9 +22,14 @@ pub(crate) struct Shared {
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
+/// A handle to a session that keeps it going. The last one that is dropped ends it.
+#[derive(Debug)]
+pub(crate) struct Owner(Arc<Shared>);
+
 /// What the lock guards.
 pub(crate) struct Inner {
     pub(crate) session: Session,
+    owners: usize,
     wakers: BTreeMap<StreamId, Wakers>,
     task: Option<Waker>,
     closed: Option<CloseReason>,
@@ -42,6 +48,7 @@ impl Shared {
     pub(crate) fn new<R: Runtime>(runtime: R, session: Session) -> Self {
         let inner = Inner {
             session,
+            owners: 0,
             wakers: BTreeMap::new(),
             task: None,
             closed: None,
@@ -100,6 +107,38 @@ impl Shared {
     }
 }
 
+impl Owner {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        shared.lock().owners += 1;
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Clone for Owner {
+    fn clone(&self) -> Self {
+        Self::new(&self.0)
+    }
+}
+
+impl Deref for Owner {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.change(|inner, now| {
+            inner.owners -= 1;
+            if inner.owners == 0 {
+                inner.session.close(CloseReason::Local, now);
+            }
+        });
+    }
+}
+
 impl Inner {
     /// Who waits for the stream.
     pub(crate) fn wakers(&mut self, id: StreamId) -> &mut Wakers {
@@ -117,7 +156,11 @@ impl Inner {
             return io::ErrorKind::BrokenPipe.into();
         };
         let kind = match error {
-            StreamError::Remote(_) | StreamError::Reset => io::ErrorKind::ConnectionReset,
+            StreamError::Remote(_) | StreamError::Reset | StreamError::RemoteReset => {
+                io::ErrorKind::ConnectionReset
+            }
+            StreamError::Refused => io::ErrorKind::ConnectionRefused,
+            StreamError::OpenTimeout => io::ErrorKind::TimedOut,
             StreamError::Overflow | StreamError::Session(_) | _ => io::ErrorKind::ConnectionAborted,
         };
         io::Error::new(kind, error.clone())

@@ -9,7 +9,9 @@ use portway_proto::handshake::{Key, Offer, Peer, kubelet_path, pod_path};
 
 use super::upgrade::{Failure, upgrade};
 use crate::runtime::until;
-use crate::{Addr, Connector, DialError, Endpoint, Net, ResolveError, Runtime, Upgraded};
+use crate::{
+    Addr, Connector, DialError, Endpoint, Net, Remembered, ResolveError, Runtime, Upgraded,
+};
 
 /// A [`Connector`] over plain HTTP to one pod: for `kubectl proxy`, test servers and gateways that
 /// terminate TLS.
@@ -17,6 +19,7 @@ use crate::{Addr, Connector, DialError, Endpoint, Net, ResolveError, Runtime, Up
 pub struct HttpConnector<N> {
     net: N,
     target: Arc<Target>,
+    remembered: Remembered,
 }
 
 #[derive(Clone)]
@@ -72,7 +75,7 @@ impl<N: Net + Runtime> HttpConnector<N> {
             connect_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
         };
-        Ok(Self { net, target: Arc::new(target) })
+        Ok(Self { net, target: Arc::new(target), remembered: Remembered::default() })
     }
 
     /// Sends a header with every request: `Authorization`, `Impersonate-User` and the like. Given
@@ -142,6 +145,11 @@ impl<N: Net + Runtime> Connector for HttpConnector<N> {
             }),
             Err(_) => Err(DialError::Timeout { at, after: target.answer_timeout }),
         }
+    }
+
+    /// Clones ask the same server.
+    fn remembered(&self) -> Remembered {
+        self.remembered.clone()
     }
 }
 

@@ -1,19 +1,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
-use event_listener::Event;
-use tracing::Instrument;
 
 use super::events::EventSink;
-use crate::dial::{Dialled, dial};
-use crate::signal::Signal;
-use crate::{
-    Bound, Bridge, BridgeReport, ConnectError, Connector, ListenEvent, Listener, Meter, Options,
-    Runtime, Socket,
-};
+use crate::pool::{Guest, Pool, Ticket};
+use crate::relay::Local;
+use crate::{Bound, Connector, Lifecycle, ListenEvent, Listener, Meter, Presence, Runtime, Socket};
 
 /// Counters of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +22,12 @@ pub struct ListenStats {
     pub failed: u64,
     /// Connections that ended with an error after their session stood.
     pub broken: u64,
+    /// Sessions dialled, for a connection or ahead of need.
+    pub dialled: u64,
+    /// Connections that got a session which was there.
+    pub reused: u64,
+    /// Sessions that wait for a connection now.
+    pub idle: usize,
     /// Bytes from programs into the pod.
     pub bytes_up: u64,
     /// Bytes from the pod to programs.
@@ -37,57 +38,57 @@ pub struct ListenStats {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) events: EventSink,
-    pub(crate) stop_accepting: Signal,
-    pub(crate) abort: Signal,
+    pub(crate) life: Arc<Lifecycle>,
     slots: Arc<Semaphore>,
-    open: AtomicUsize,
-    doors: AtomicUsize,
-    /// A connection or a door has ended.
-    ended: Event,
     accepted: AtomicU64,
     failed: AtomicU64,
     broken: AtomicU64,
+    dialled: AtomicU64,
+    reused: AtomicU64,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
 }
 
-/// One open address: accepts programs and starts a task for each.
-pub(crate) struct Door<R, C> {
+/// One open address: accepts programs and hands them to the pool.
+pub(crate) struct Door<R, C, S> {
     runtime: R,
-    connector: C,
-    options: Arc<Options>,
+    pool: Arc<Pool<R, C, S>>,
     shared: Arc<Shared>,
     bound: Bound,
+    _presence: Presence,
 }
 
-impl<R: Runtime, C: Connector> Door<R, C> {
+impl<R: Runtime, C: Connector, S: Socket> Door<R, C, S> {
     pub(crate) fn new(
         runtime: &R,
-        connector: &C,
-        options: &Arc<Options>,
+        pool: &Arc<Pool<R, C, S>>,
         shared: &Arc<Shared>,
         bound: Bound,
     ) -> Self {
-        shared.doors.fetch_add(1, Ordering::SeqCst);
         Self {
             runtime: runtime.clone(),
-            connector: connector.clone(),
-            options: Arc::clone(options),
+            pool: Arc::clone(pool),
             shared: Arc::clone(shared),
             bound,
+            _presence: shared.life.door(),
         }
     }
 
     /// Until the listener is told to stop. An error of the system is waited out: a listener dies
     /// only when its owner says so.
-    pub(crate) async fn serve<L: Listener>(self, mut listener: L) {
+    pub(crate) async fn serve<L: Listener<Socket = S>>(self, mut listener: L) {
         let mut patience = Self::FIRST_RETRY;
-        while let Some(slot) = self.shared.stop_accepting.or(self.slot()).await {
+        loop {
             let accept = std::future::poll_fn(|cx| listener.poll_accept(cx));
-            match self.shared.stop_accepting.or(accept).await {
+            match self.shared.life.accepting(accept).await {
                 None => break,
-                Some(Ok((socket, from))) => {
+                Some(Ok((mut socket, from))) => {
                     patience = Self::FIRST_RETRY;
+                    // Taken only for somebody who is there: another door may have use for it.
+                    let Some(slot) = self.shared.life.accepting(self.slot()).await else {
+                        socket.abort();
+                        break;
+                    };
                     self.welcome(socket, from, slot);
                 }
                 Some(Err(error)) => {
@@ -98,7 +99,7 @@ impl<R: Runtime, C: Connector> Door<R, C> {
                         retry_after: patience,
                     });
                     let retry = self.runtime.sleep_until(self.runtime.now() + patience);
-                    if self.shared.stop_accepting.or(retry).await.is_none() {
+                    if self.shared.life.accepting(retry).await.is_none() {
                         break;
                     }
                     patience = (patience * 2).min(Self::LAST_RETRY);
@@ -119,114 +120,33 @@ impl<R: Runtime, C: Connector> Door<R, C> {
         self.shared.slots.acquire_arc().await
     }
 
-    fn welcome<S: Socket>(&self, socket: S, from: SocketAddr, slot: SemaphoreGuardArc) {
+    fn welcome(&self, socket: S, from: SocketAddr, slot: SemaphoreGuardArc) {
         let Bound { local, remote, .. } = self.bound;
         let connection = self.shared.accepted.fetch_add(1, Ordering::Relaxed) + 1;
-        self.shared.open.fetch_add(1, Ordering::SeqCst);
         self.shared.events.send(ListenEvent::Accepted { connection, local, from, remote });
-        let guest = Guest {
-            runtime: self.runtime.clone(),
-            connector: self.connector.clone(),
-            options: Arc::clone(&self.options),
-            shared: Arc::clone(&self.shared),
-            bound: self.bound,
+        let ticket = Ticket {
             number: connection,
+            bound: self.bound,
+            second_try: false,
+            span: tracing::debug_span!("connection", number = connection, %local, %remote),
             _slot: slot,
+            _presence: self.shared.life.connection(),
         };
-        let span = tracing::debug_span!("connection", number = connection, %local, %remote);
-        self.runtime.spawn(guest.serve(socket).instrument(span));
-    }
-}
-
-impl<R, C> Drop for Door<R, C> {
-    fn drop(&mut self) {
-        self.shared.doors.fetch_sub(1, Ordering::SeqCst);
-        self.shared.ended.notify(usize::MAX);
-    }
-}
-
-/// One program that has connected.
-struct Guest<R, C> {
-    runtime: R,
-    connector: C,
-    options: Arc<Options>,
-    shared: Arc<Shared>,
-    bound: Bound,
-    number: u64,
-    _slot: SemaphoreGuardArc,
-}
-
-impl<R: Runtime, C: Connector> Guest<R, C> {
-    async fn serve<S: Socket>(self, mut socket: S) {
-        // Boxed: what a dial needs is given back before the bytes begin to move, and an idle
-        // connection should not carry it.
-        let dialling = Box::pin(self.shared.abort.or(self.dial()));
-        let Some(dialled) = dialling.await else {
-            socket.abort();
-            return;
-        };
-        match dialled {
-            Ok(dialled) => self.bridge(dialled, socket).await,
-            Err(error) => {
-                socket.abort();
-                tracing::debug!(%error, "no session");
-                self.shared.failed.fetch_add(1, Ordering::Relaxed);
-                self.shared.events.send(ListenEvent::Failed { connection: self.number, error });
-            }
-        }
-    }
-
-    async fn dial(&self) -> Result<Dialled<C::Io>, ConnectError> {
-        dial(&self.runtime, &self.connector, &[self.bound.remote], &self.options).await
-    }
-
-    async fn bridge<S: Socket>(&self, dialled: Dialled<C::Io>, socket: S) {
-        let Dialled { mut session, transport, endpoint, form, took } = dialled;
-        let connection = self.number;
-        let port = endpoint.ports.first().copied().unwrap_or(self.bound.remote);
-        let opened = session.open(port, self.runtime.now());
-        self.shared.events.send(ListenEvent::Connected { connection, endpoint, form, took });
-        let mut bridge =
-            Bridge::new(self.runtime.clone(), session, transport, self.options.rules())
-                .with_meter(Arc::clone(&self.shared) as Arc<dyn Meter>);
-        if let Ok(id) = opened {
-            bridge = bridge.with_socket(id, socket);
-        }
-        if let Some(stop) = self.shared.abort.listen() {
-            bridge = bridge.with_stop(stop);
-        }
-        let BridgeReport { closed, relays } = bridge.await;
-        let report = relays.into_iter().next().unwrap_or_default();
-        if let Some(failure) = &report.failure {
-            tracing::debug!(%failure, up = report.bytes_up, down = report.bytes_down, "broken");
-            self.shared.broken.fetch_add(1, Ordering::Relaxed);
-        } else {
-            tracing::debug!(up = report.bytes_up, down = report.bytes_down, "ended");
-        }
-        self.shared.events.send(ListenEvent::Ended { connection, report, closed });
-    }
-}
-
-impl<R, C> Drop for Guest<R, C> {
-    fn drop(&mut self) {
-        self.shared.open.fetch_sub(1, Ordering::SeqCst);
-        self.shared.ended.notify(usize::MAX);
+        self.pool.admit(Guest { ticket, local: Local::new(socket) });
     }
 }
 
 impl Shared {
-    pub(crate) fn new(max_sessions: usize) -> Self {
+    pub(crate) fn new(life: Arc<Lifecycle>, max_sessions: usize) -> Self {
         Self {
             events: EventSink::new(),
-            stop_accepting: Signal::default(),
-            abort: Signal::default(),
+            life,
             slots: Arc::new(Semaphore::new(max_sessions)),
-            open: AtomicUsize::new(0),
-            doors: AtomicUsize::new(0),
-            ended: Event::new(),
             accepted: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             broken: AtomicU64::new(0),
+            dialled: AtomicU64::new(0),
+            reused: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
         }
@@ -236,24 +156,34 @@ impl Shared {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ListenStats {
             accepted: get(&self.accepted),
-            open: self.open.load(Ordering::SeqCst),
+            open: self.life.connections(),
             failed: get(&self.failed),
             broken: get(&self.broken),
+            dialled: get(&self.dialled),
+            reused: get(&self.reused),
+            // The pool knows.
+            idle: 0,
             bytes_up: get(&self.bytes_up),
             bytes_down: get(&self.bytes_down),
         }
     }
+}
 
-    /// No connection and no listener is left.
-    pub(crate) async fn drained(&self) {
-        loop {
-            let ended = self.ended.listen();
-            let left = &[&self.open, &self.doors];
-            if left.iter().all(|counter| counter.load(Ordering::SeqCst) == 0) {
-                return;
-            }
-            ended.await;
-        }
+impl Shared {
+    pub(crate) fn note_failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_broken(&self) {
+        self.broken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_dialled(&self) {
+        self.dialled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_reused(&self) {
+        self.reused.fetch_add(1, Ordering::Relaxed);
     }
 }
 

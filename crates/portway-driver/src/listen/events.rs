@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_broadcast::{InactiveReceiver, Receiver, RecvError, Sender};
-use portway_proto::{CloseReason, Port, WireForm};
+use portway_proto::{CloseReason, Port, StreamError, WireForm};
 
 use crate::{ConnectError, Endpoint, RelayReport};
 
@@ -30,13 +30,28 @@ pub enum ListenEvent {
         endpoint: Endpoint,
         /// The wire form agreed on.
         form: WireForm,
-        /// How long that took.
+        /// Where the session came from.
+        origin: SessionOrigin,
+        /// How long that took: no time where a session was there.
         took: Duration,
+    },
+    /// The session that was there for it turned out dead before its stream was open: a new one is
+    /// dialled, gets the same bytes, and `Connected` comes again. In the rare case that the server had
+    /// passed them on, and was lost before it could say so, the pod gets them twice, on two connections.
+    Retried {
+        /// The number of the connection.
+        connection: u64,
+        /// What the session that was there died of.
+        error: StreamError,
     },
     /// No session came about; the connection was reset.
     Failed {
         /// The number of the connection.
         connection: u64,
+        /// The local address it came in at.
+        local: SocketAddr,
+        /// The port in the pod, as asked for.
+        remote: Port,
         /// Why.
         error: ConnectError,
     },
@@ -44,10 +59,14 @@ pub enum ListenEvent {
     Ended {
         /// The number of the connection.
         connection: u64,
+        /// The local address it came in at.
+        local: SocketAddr,
+        /// The port in the pod, as asked for.
+        remote: Port,
         /// How it went.
         report: RelayReport,
-        /// Why its session ended.
-        closed: CloseReason,
+        /// Why its session ended; `None` where that goes on.
+        closed: Option<CloseReason>,
     },
     /// The system could not hand over a connection; it is tried again.
     AcceptFailed {
@@ -65,6 +84,18 @@ pub enum ListenEvent {
     },
     /// This many events were lost, because nobody fetched them.
     Missed(u64),
+}
+
+/// Where the session of a connection came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionOrigin {
+    /// It was dialled for this connection.
+    Dialled,
+    /// It was dialled ahead of need, and waited.
+    Spare,
+    /// It has carried another connection before, or still does.
+    Reused,
 }
 
 /// The events of a listener from the moment this was made, in order.

@@ -5,38 +5,43 @@ mod mapping;
 
 pub use bind::ListenError;
 pub use door::ListenStats;
-pub use events::{Events, ListenEvent};
+pub(crate) use door::Shared;
+pub use events::{Events, ListenEvent, SessionOrigin};
 pub use mapping::{Bound, Mapping};
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use portway_proto::{CloseReason, Port, WireForm};
 
 use self::bind::bind;
-use self::door::{Door, Shared};
+use self::door::Door;
 use crate::dial::{Dialled, dial};
-use crate::{Bridge, ConnectError, Connector, Endpoint, Net, Options, Runtime};
+use crate::pool::Pool;
+use crate::{
+    Bridge, ConnectError, Connector, Endpoint, Lifecycle, Net, Options, Remembered, Runtime,
+};
 
-/// Local ports that lead into a pod. Every program that connects gets a session of its own, so that
-/// none can slow another down, and none ends but by its own errors.
+/// Local ports that lead into a pod. Every program that connects has a session to itself while it is
+/// connected, unless [`Sessions::Shared`](crate::Sessions::Shared) says otherwise, so that none can slow
+/// another down, and none ends but by its own errors.
 ///
 /// It is ready when it exists: its ports are open, and programs that connect are served.
-/// [`probe`](Self::probe) says whether the way into the pod is open too. Dropping it ends everything
-/// at once; [`shutdown`](Self::shutdown) lets connections finish.
+/// [`probe`](Self::probe) says whether the way into the pod is open too. Dropping it ends every
+/// connection at once, and the sessions behind them with a goodbye; [`shutdown`](Self::shutdown) lets connections finish.
 pub struct Listening {
     shared: Arc<Shared>,
     bound: Vec<Bound>,
+    idle: IdleFn,
     probe: ProbeFn,
-    sleep: SleepFn,
 }
 
+type IdleFn = Box<dyn Fn() -> usize + Send + Sync>;
+
 type ProbeFn = Box<dyn Fn() -> BoxFuture<Result<Probe, ConnectError>> + Send + Sync>;
-type SleepFn = Box<dyn Fn(Duration) -> BoxFuture<()> + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What one upgrade has shown.
@@ -73,7 +78,8 @@ where
     if mappings.is_empty() {
         return Err(ListenError::Nothing);
     }
-    let shared = Arc::new(Shared::new(options.max_sessions));
+    let life = Arc::new(Lifecycle::new(runtime.clone()));
+    let shared = Arc::new(Shared::new(life, options.max_sessions));
     let mut bound = Vec::new();
     let mut doors = Vec::new();
     for mapping in &mappings {
@@ -86,26 +92,36 @@ where
             doors.push((listener, open));
         }
     }
-    let options = Arc::new(options);
-    for (listener, bound) in doors {
-        let door = Door::new(&runtime, &connector, &options, &shared, bound);
-        runtime.spawn(door.serve(listener));
+    let options = options.for_listener();
+    let remembered = connector.remembered();
+    let mut ports: Vec<Port> = Vec::new();
+    for port in mappings.iter().map(Mapping::remote) {
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
     }
-    let ports: Vec<Port> = mappings.iter().map(Mapping::remote).collect();
-    let sleeper = runtime.clone();
+    let pool = Pool::new(
+        runtime.clone(),
+        connector.clone(),
+        options.clone(),
+        remembered.clone(),
+        ports.as_slice().into(),
+        Arc::clone(&shared),
+    );
+    for (listener, bound) in doors {
+        runtime.spawn(Door::new(&runtime, &pool, &shared, bound).serve(listener));
+    }
+    let idle: IdleFn = Box::new(move || pool.idle());
     let probe: ProbeFn = Box::new(move || {
         let (runtime, connector) = (runtime.clone(), connector.clone());
-        let (options, port) = (Arc::clone(&options), ports.first().copied());
+        let (options, port) = (options.clone(), ports.first().copied());
+        let remembered = remembered.clone();
         Box::pin(async move {
             let ports: Vec<Port> = port.into_iter().collect();
-            probe(&runtime, &connector, &ports, &options).await
+            probe(&runtime, &connector, &ports, &options, &remembered).await
         })
     });
-    let sleep: SleepFn = Box::new(move |wait| {
-        let sleep = sleeper.sleep_until(sleeper.now() + wait);
-        Box::pin(sleep)
-    });
-    Ok(Listening { shared, bound, probe, sleep })
+    Ok(Listening { shared, bound, idle, probe })
 }
 
 impl Listening {
@@ -120,8 +136,9 @@ impl Listening {
         self.bound.first().map_or_else(|| ([0, 0, 0, 0], 0).into(), |bound| bound.local)
     }
 
-    /// Does one upgrade, for the first mapping, and says what the server answered. On v4 the pod is
-    /// dialled by it, so its program sees a connection that ends at once.
+    /// Does one upgrade, for the first mapping, as a connection would, and says what the server
+    /// answered. In a tunnel or over plain SPDY the pod notices nothing of it. On v4 it is dialled by
+    /// the upgrade, so its program sees a connection that ends at once.
     ///
     /// # Errors
     /// What a connection would have failed with.
@@ -131,7 +148,7 @@ impl Listening {
 
     /// Counters as of now.
     pub fn stats(&self) -> ListenStats {
-        self.shared.stats()
+        ListenStats { idle: (self.idle)(), ..self.shared.stats() }
     }
 
     /// What happens from now on.
@@ -140,32 +157,18 @@ impl Listening {
     }
 
     /// Stops accepting, waits until every connection has ended, but no longer than `deadline`, and
-    /// resets what is left then. When it returns, nothing of the listener runs any more.
+    /// resets what is left then. Sessions end with a goodbye, and what waits for a connection at once.
+    /// A server that does not answer it holds this up for no longer than half a second after the
+    /// deadline. When it returns, nothing of the listener runs any more.
     pub async fn shutdown(self, deadline: Duration) -> Leftover {
-        self.shared.stop_accepting.set();
-        let mut late = (self.sleep)(deadline);
-        let mut drained = Box::pin(self.shared.drained());
-        let in_time = std::future::poll_fn(|cx| {
-            if drained.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(true);
-            }
-            late.as_mut().poll(cx).map(|()| false)
-        })
-        .await;
-        if in_time {
-            return Leftover { connections: 0 };
-        }
-        let connections = self.shared.stats().open;
-        self.shared.abort.set();
-        drained.await;
+        let connections = self.shared.life.shutdown(deadline).await;
         Leftover { connections }
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.shared.stop_accepting.set();
-        self.shared.abort.set();
+        self.shared.life.abort();
         self.shared.events.close();
     }
 }
@@ -185,8 +188,9 @@ async fn probe<R: Runtime, C: Connector>(
     connector: &C,
     ports: &[Port],
     options: &Options,
+    remembered: &Remembered,
 ) -> Result<Probe, ConnectError> {
-    let dialled = dial(runtime, connector, ports, options).await?;
+    let dialled = dial(runtime, connector, ports, options, remembered).await?;
     let Dialled { mut session, transport, endpoint, form, took } = dialled;
     session.close(CloseReason::Local, runtime.now());
     let rules = options.rules();

@@ -1,9 +1,11 @@
+mod local;
 mod pod;
 mod report;
 mod rules;
 
+pub(crate) use local::Local;
 pub use pod::{PodSocket, SocketUse, Wording};
-pub use report::{RelayFailure, RelayReport};
+pub use report::{RelayFailure, RelayReport, RelayTotals};
 pub use rules::RelayRules;
 
 use std::collections::VecDeque;
@@ -12,8 +14,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use portway_proto::{ReadError, Session, StreamError, StreamId, WriteError};
+use portway_proto::{CloseReason, Port, ReadError, Session, StreamError, StreamId, WriteError};
 
+use self::local::Held;
 use crate::Socket;
 use crate::connection::Moved;
 use crate::socket::ReadMemory;
@@ -40,7 +43,22 @@ pub(crate) struct Relay<S> {
     wording: Option<Wording>,
     /// What the client will be told, after everything that the pod said before.
     farewell: Option<String>,
+    /// Read from the socket by an earlier relay of it: goes first.
+    backlog: VecDeque<Bytes>,
+    /// Client: what a session that turns out dead would cost the program, until it is known to live.
+    held: Option<Held>,
+    /// Nothing was lost yet: the socket can be served on another session.
+    handed_back: bool,
     report: RelayReport,
+}
+
+/// How a relay ended.
+#[derive(Debug)]
+pub(crate) enum RelayEnd<S> {
+    /// The socket is closed.
+    Over(RelayReport),
+    /// The session was of no use to it, and another may be.
+    Unserved(Local<S>, StreamError),
 }
 
 /// Socket to session.
@@ -63,11 +81,29 @@ enum Outward {
 }
 
 impl<S: Socket> Relay<S> {
-    pub(crate) fn new(id: StreamId, socket: S, rules: RelayRules) -> Self {
-        Self::with(id, Some(socket), rules)
+    pub(crate) fn new(id: StreamId, port: Option<Port>, socket: S, rules: RelayRules) -> Self {
+        Self::with(id, port, Some(socket), rules)
     }
 
-    fn with(id: StreamId, socket: Option<S>, rules: RelayRules) -> Self {
+    /// Client: a program's connection. With `hold` it is [handed back](RelayEnd::Unserved) if the
+    /// session fails before the server has opened the stream; at most so many bytes are read until
+    /// then.
+    pub(crate) fn local(
+        id: StreamId,
+        port: Port,
+        local: Local<S>,
+        rules: RelayRules,
+        hold: Option<usize>,
+    ) -> Self {
+        let Local { socket, read } = local;
+        let mut relay = Self::with(id, Some(port), Some(socket), rules);
+        relay.report.bytes_up = read.iter().map(|bytes| bytes.len() as u64).sum();
+        relay.held = hold.map(|limit| Held::new(read.clone(), limit));
+        relay.backlog = read;
+        relay
+    }
+
+    fn with(id: StreamId, port: Option<Port>, socket: Option<S>, rules: RelayRules) -> Self {
         Self {
             id,
             socket,
@@ -80,20 +116,33 @@ impl<S: Socket> Relay<S> {
             look_at: None,
             wording: None,
             farewell: None,
-            report: RelayReport::default(),
+            backlog: VecDeque::new(),
+            held: None,
+            handed_back: false,
+            report: RelayReport { port, ..RelayReport::default() },
         }
     }
 
     /// Server: a stream and its pod.
-    pub(crate) fn pod(id: StreamId, pod: PodSocket<S>, rules: RelayRules) -> Self {
-        let mut relay = Self::with(id, Some(pod.socket), rules);
+    pub(crate) fn pod(
+        id: StreamId,
+        port: Option<Port>,
+        pod: PodSocket<S>,
+        rules: RelayRules,
+    ) -> Self {
+        let mut relay = Self::with(id, port, Some(pod.socket), rules);
         relay.wording = Some(pod.wording);
         relay
     }
 
     /// A stream whose socket could not be had.
-    pub(crate) fn refused(id: StreamId, rules: RelayRules, why: String) -> Self {
-        let mut relay = Self::with(id, None, rules);
+    pub(crate) fn refused(
+        id: StreamId,
+        port: Option<Port>,
+        rules: RelayRules,
+        why: String,
+    ) -> Self {
+        let mut relay = Self::with(id, port, None, rules);
         relay.report.failure = Some(RelayFailure::Refused(why));
         relay
     }
@@ -107,13 +156,23 @@ impl<S: Socket> Relay<S> {
         (self.report.bytes_up, self.report.bytes_down)
     }
 
-    pub(crate) fn into_report(self) -> RelayReport {
-        self.report
+    pub(crate) fn into_end(self) -> RelayEnd<S> {
+        match (self.socket, self.held, self.report.failure) {
+            (Some(socket), Some(held), Some(RelayFailure::Stream(error))) if self.handed_back => {
+                RelayEnd::Unserved(held.into_local(socket), error)
+            }
+            (_, _, failure) => RelayEnd::Over(RelayReport { failure, ..self.report }),
+        }
     }
 
-    /// Nothing is left to move, and the socket is closed.
+    /// Nothing is left to move here: the socket is closed, or for somebody else.
     pub(crate) const fn is_over(&self) -> bool {
-        self.socket.is_none()
+        self.socket.is_none() || self.handed_back
+    }
+
+    /// The server has opened the stream: from here on what happens to it happens to the program.
+    pub(crate) fn opened(&mut self) {
+        self.held = None;
     }
 
     /// When to poll again at the latest.
@@ -187,8 +246,8 @@ impl<S: Socket> Relay<S> {
                 match end {
                     ReadError::Blocked => break,
                     // The `None` of `read()`: the clean end.
-                    ReadError::Stopped => self.outward = Outward::Finishing,
-                    ReadError::Failed | _ => {
+                    ReadError::Stopped if self.held.is_none() => self.outward = Outward::Finishing,
+                    ReadError::Stopped | ReadError::Failed | _ => {
                         self.fail_with_stream(session, now);
                         return Moved::Something;
                     }
@@ -201,6 +260,11 @@ impl<S: Socket> Relay<S> {
                 // The program at the socket does not read: it would never take the rest.
                 self.fail_with_stream(session, now);
                 return Moved::Something;
+            }
+            if end == ReadError::Failed && self.wording.is_some() {
+                // The client is gone. A pod that never takes the rest is not waited for.
+                let grace = self.rules.grace.unwrap_or(Self::DISCARD);
+                self.give_up = self.give_up.or_else(|| now.checked_add(grace));
             }
             match self.write_in_hand(cx) {
                 Poll::Ready(Ok(written)) => {
@@ -229,7 +293,11 @@ impl<S: Socket> Relay<S> {
         let Ok(mut half) = session.recv(self.id) else { return ReadError::Failed };
         while self.in_hand.len() < HANDFUL {
             match half.read() {
-                Ok(Some(bytes)) => self.in_hand.push_back(bytes),
+                Ok(Some(bytes)) => {
+                    // Said by the pod, which has therefore been reached.
+                    self.held = None;
+                    self.in_hand.push_back(bytes);
+                }
                 Ok(None) => return ReadError::Stopped,
                 Err(error) => return error,
             }
@@ -288,12 +356,22 @@ impl<S: Socket> Relay<S> {
         while self.inward != Inward::Over {
             let Some(socket) = &mut self.socket else { break };
             let Ok(mut half) = session.send(self.id) else { break };
+            if let Some(bytes) = self.backlog.pop_front() {
+                if let Err(WriteError::Blocked(rest)) = half.write(bytes) {
+                    self.backlog.push_front(rest);
+                    break;
+                }
+                moved = Moved::Something;
+                continue;
+            }
             let room = match self.inward {
                 Inward::Open if half.is_over() => {
                     self.inward = Inward::Discarding;
                     continue;
                 }
-                Inward::Open => half.capacity(),
+                Inward::Open => {
+                    half.capacity().min(self.held.as_ref().map_or(usize::MAX, Held::room))
+                }
                 Inward::Discarding | Inward::Over => usize::MAX,
             };
             if room == 0 {
@@ -319,6 +397,9 @@ impl<S: Socket> Relay<S> {
                     let bytes = self.memory.bytes.split().freeze();
                     if self.inward == Inward::Open {
                         self.report.bytes_up += read as u64;
+                        if let Some(held) = &mut self.held {
+                            held.push(bytes.clone());
+                        }
                         match half.write(bytes) {
                             Ok(()) | Err(WriteError::Finished | WriteError::Ended) => {}
                             Err(_) => debug_assert!(false, "no more was read than fits"),
@@ -352,13 +433,21 @@ impl<S: Socket> Relay<S> {
 
     /// The stream has failed, and everything before that is written.
     fn fail_with_stream(&mut self, session: &mut Session, now: Instant) {
-        let error = session.failure(self.id).cloned().unwrap_or(StreamError::Reset);
+        let failure = session.failure(self.id).cloned();
+        if self.held.is_some() && failure.as_ref().is_none_or(is_the_sessions) {
+            let error = failure.unwrap_or(StreamError::RemoteReset);
+            self.handed_back = true;
+            self.report.failure = Some(RelayFailure::Stream(error));
+            session.release(self.id, now);
+            return;
+        }
+        let error = failure.unwrap_or(StreamError::Reset);
         self.abort(session, RelayFailure::Stream(error), now);
     }
 
     /// Closes the socket once both directions are over, or the second has had its time.
     fn check_end(&mut self, session: &mut Session, now: Instant) {
-        if self.socket.is_none() {
+        if self.is_over() {
             return;
         }
         let inward = self.inward == Inward::Over;
@@ -370,6 +459,11 @@ impl<S: Socket> Relay<S> {
         }
         let time_is_up = self.give_up.is_some_and(|at| at <= now);
         if (inward && outward) || time_is_up {
+            let cut = !self.in_hand.is_empty() && session.failure(self.id).is_some();
+            if cut && self.wording.is_some() {
+                // Half of what the client said must not look like all of it.
+                return self.fail_with_stream(session, now);
+            }
             self.socket = None;
             self.end_stream(session, now);
         }
@@ -390,4 +484,16 @@ impl<S: Socket> Relay<S> {
             half.stop(now);
         }
     }
+}
+
+/// Nothing that the program or we did: on another session it may not happen.
+const fn is_the_sessions(error: &StreamError) -> bool {
+    !matches!(
+        error,
+        StreamError::Reset
+            | StreamError::Overflow
+            | StreamError::Session(
+                CloseReason::Local | CloseReason::Shutdown | CloseReason::Aborted
+            )
+    )
 }

@@ -124,7 +124,8 @@ pub enum Verb {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Offer another wire form: v4 with its ports instead of a tunnel, then plain SPDY.
+    /// Ask for another wire form: something on the way does not let this one through, or the server
+    /// does not know it. Never said of a refusal that another form would only meet again, or slip past.
     FallBack,
     /// The same again, after this long; after a back-off where nothing is said.
     Retry {
@@ -248,7 +249,8 @@ impl fmt::Display for Refusal {
             return write!(f, "; it speaks {accepted} and not {}", field::PORT_FORWARD);
         }
         match self.action() {
-            Action::FallBack => f.write_str("; try another wire form"),
+            // Whoever asked knows whether there is another form to ask for.
+            Action::FallBack => Ok(()),
             Action::Retry { after: Some(after) } => {
                 write!(f, "; try again in {} s", after.as_secs())
             }
@@ -347,7 +349,9 @@ fn kind_of_text(
             }
             None => RefusalKind::NotKubernetes,
         },
-        400 | 404 | 405 if foreign => RefusalKind::NotKubernetes,
+        400 | 405 if foreign => RefusalKind::NotKubernetes,
+        // A page of somebody's website: no other wire form makes an API server of it.
+        404 if foreign => RefusalKind::Other,
         404 if text.starts_with("pod does not exist") || text.starts_with("pod not found") => {
             RefusalKind::PodUnknownToNode
         }

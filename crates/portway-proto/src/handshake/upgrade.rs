@@ -77,17 +77,15 @@ pub enum UpgradeError {
     },
     /// 101 without the right `Upgrade` header.
     #[error(
-        "the answer 101 does not name the protocol asked for in its Upgrade header: something between may have changed it; try another wire form"
+        "the answer 101 does not name the protocol asked for in its Upgrade header: something between may have changed it"
     )]
     WrongUpgrade,
     /// 101 whose `Connection` header does not list `upgrade`.
-    #[error(
-        "the answer 101 has no \"Connection: Upgrade\": something between may have changed it; try another wire form"
-    )]
+    #[error("the answer 101 has no \"Connection: Upgrade\": something between may have changed it")]
     WrongConnection,
     /// The hash of the key is missing or wrong, so the answer was not made for this request.
     #[error(
-        "the answer 101 has a wrong Sec-WebSocket-Accept: it was not made for this request, something between may have made it; try another wire form"
+        "the answer 101 has a wrong Sec-WebSocket-Accept: it was not made for this request, something between may have made it"
     )]
     WrongAccept,
     /// An extension was switched on that nobody offered.
@@ -98,13 +96,11 @@ pub enum UpgradeError {
     },
     /// No subprotocol was chosen. With v4 a server that was offered nothing says that too, so a
     /// middlebox may have taken the offer or the answer away (protocol.md A.3, A.6).
-    #[error(
-        "the server chose no subprotocol: something between may have stripped the header; try another wire form"
-    )]
+    #[error("the server chose no subprotocol: something between may have stripped the header")]
     NoSubprotocol,
     /// A subprotocol was chosen that was not offered.
     #[error(
-        "the server chose the subprotocol {}, which was not offered: something between may have changed the header; try another wire form",
+        "the server chose the subprotocol {}, which was not offered: something between may have changed the header",
         printable(.name)
     )]
     WrongSubprotocol {
@@ -114,7 +110,7 @@ pub enum UpgradeError {
 }
 
 impl UpgradeError {
-    /// What to do next: another form, since all of these smell of a middlebox (protocol.md A.6, last row).
+    /// What to do next: ask for another form, since all of these smell of a middlebox (protocol.md A.6, last row).
     /// For [`NotSwitched`](Self::NotSwitched) the [`Refusal`](super::Refusal) knows better.
     pub const fn action(&self) -> Action {
         Action::FallBack

@@ -222,10 +222,11 @@ impl Session {
         self.next_timer().map(|(_, timer)| timer)
     }
 
-    /// False: do not read the transport, a consumer is behind (or nothing that comes matters any
-    /// more). May become true with every [`RecvHalf::consumed`].
+    /// False: do not read the transport, a consumer is behind, or the peer itself is with our answers
+    /// (or nothing that comes matters any more). May become true with every [`RecvHalf::consumed`]
+    /// and every [`poll_transmit`](Self::poll_transmit).
     pub fn wants_read(&self) -> bool {
-        self.is_listening() && !self.core.is_paused()
+        self.is_listening() && !self.core.is_paused() && self.mux.takes_more()
     }
 
     // -- streams
@@ -302,7 +303,8 @@ impl Session {
 
     // -- lifecycle
 
-    /// Client: whether the session can carry another connection now that its streams are released.
+    /// Client: whether the session can carry another connection now that its streams are released, or
+    /// only wait for their end ([`SendHalf::settled`]).
     ///
     /// The first call after that starts a health check: five pings, sent after everything else. A
     /// Kubernetes server deals them to its five workers in turn, so that five answers prove that
@@ -312,6 +314,13 @@ impl Session {
             return Reuse::No(Retired::Closing);
         }
         self.mux.reusable(&self.core)
+    }
+
+    /// Takes no new streams, and closes with the last of those that are there: at once, if there is
+    /// none. v4 does so anyway.
+    pub fn retire(&mut self, why: CloseReason, now: Instant) {
+        self.mux.retire(why);
+        self.check_over(now);
     }
 
     /// Ends the session: what was written is still sent, then a Close message, then the peer's

@@ -89,6 +89,14 @@ impl Mux {
         }
     }
 
+    pub(super) fn retire(&mut self, why: CloseReason) {
+        match self {
+            // No stream can be added, and the last one ends it.
+            Self::V4(_) => {}
+            Self::Spdy(mux) => mux.retire(why),
+        }
+    }
+
     pub(super) fn check_timeout(&mut self) {
         match self {
             Self::V4(_) => {}
@@ -170,6 +178,14 @@ impl Mux {
     /// Every message means that something moved. If not, the mux says when.
     pub(super) const fn every_message_counts(&self) -> bool {
         matches!(self, Self::V4(_))
+    }
+
+    /// What comes from the peer is answered as fast as it comes.
+    pub(super) fn takes_more(&self) -> bool {
+        match self {
+            Self::V4(_) => true,
+            Self::Spdy(mux) => mux.takes_more(),
+        }
     }
 
     /// A stream would be cut off by the end of the transport, however friendly.

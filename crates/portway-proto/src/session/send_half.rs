@@ -135,6 +135,12 @@ impl SendHalf<'_> {
         self.stream()?.lingering()
     }
 
+    /// The local end was reached and everything sent, and the last bytes before it came from the pod:
+    /// the exchange looks done, and only the pod's end is missing. Since when the pod has been silent.
+    pub fn settled(&self) -> Option<Instant> {
+        self.stream()?.settled()
+    }
+
     fn stream(&self) -> Option<&Stream> {
         self.session.core.store.get(self.id)
     }

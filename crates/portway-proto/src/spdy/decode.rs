@@ -318,3 +318,300 @@ fn nonzero(id: u32, frame: &'static str) -> Result<u32, SpdyViolation> {
         stream => Ok(stream),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::status;
+    use super::*;
+
+    fn decode_all(limits: Limits, wire: &[u8]) -> (Vec<Frame>, Option<SpdyViolation>) {
+        let mut decoder = Decoder::new(limits);
+        let mut input = Bytes::copy_from_slice(wire);
+        let mut frames = Vec::new();
+        loop {
+            match decoder.decode(&mut input) {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => {
+                    assert!(input.is_empty());
+                    return (frames, None);
+                }
+                Err(violation) => {
+                    assert_eq!(decoder.decode(&mut input), Err(violation.clone()));
+                    return (frames, Some(violation));
+                }
+            }
+        }
+    }
+
+    fn frames(wire: &[u8]) -> Vec<Frame> {
+        let (frames, violation) = decode_all(Limits::new(), wire);
+        assert_eq!(violation, None);
+        frames
+    }
+
+    fn refused(wire: &[u8]) -> SpdyViolation {
+        let (frames, violation) = decode_all(Limits::new(), wire);
+        assert_eq!(frames, []);
+        violation.expect("refused")
+    }
+
+    fn control(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[0x80, 3, 0, kind, flags], &length[1..], payload].concat()
+    }
+
+    /// Only the 8 bytes in front of a control frame.
+    fn head(kind: u8, length: u32) -> Vec<u8> {
+        [&[0x80, 3, 0, kind, 0], &length.to_be_bytes()[1..]].concat()
+    }
+
+    fn data(stream: u32, bytes: &'static [u8], fin: bool) -> Frame {
+        Frame::Data { stream, bytes: Bytes::from_static(bytes), fin, end: true }
+    }
+
+    /// The fixed examples of protocol.md C.3.
+    #[test]
+    fn kubernetes_examples() {
+        let wire = b"\0\0\0\x03\0\0\0\x03GET\0\0\0\x03\x01\0\0\0\
+            \x80\x03\0\x03\0\0\0\x08\0\0\0\x03\0\0\0\x05\
+            \x80\x03\0\x06\0\0\0\x04\0\0\0\x01\
+            \x80\x03\0\x07\0\0\0\x08\0\0\0\0\0\0\0\0";
+        let expected = [
+            data(3, b"GET", false),
+            data(3, b"", true),
+            Frame::RstStream { stream: 3, status: status::CANCEL },
+            Frame::Ping { id: 1 },
+            Frame::GoAway { last: 0, status: status::GOAWAY_OK },
+        ];
+        assert_eq!(frames(wire), expected);
+    }
+
+    #[test]
+    fn each_kind_is_read() {
+        let block = Bytes::from_static(b"block");
+        assert_eq!(
+            frames(&control(1, 1, b"\0\0\0\x03\0\0\0\x07\xe0\0block")),
+            [Frame::SynStream { stream: 3, associated: 7, fin: true, block: block.clone() }]
+        );
+        assert_eq!(
+            frames(&control(2, 0, b"\0\0\0\x03block")),
+            [Frame::SynReply { stream: 3, fin: false, block: block.clone() }]
+        );
+        assert_eq!(
+            frames(&control(8, 1, b"\0\0\0\x03block")),
+            [Frame::Headers { stream: 3, fin: true, block }]
+        );
+        assert_eq!(
+            frames(&control(2, 1, b"\0\0\0\x03")),
+            [Frame::SynReply { stream: 3, fin: true, block: Bytes::new() }]
+        );
+        assert_eq!(
+            frames(&control(9, 0, b"\0\0\0\0\0\0\0\x09")),
+            [Frame::WindowUpdate { stream: 0, delta: 9 }]
+        );
+        assert_eq!(frames(&control(4, 1, b"\0\0\0\0")), [Frame::Settings { entries: 0 }]);
+        assert_eq!(
+            frames(&control(4, 0, b"\0\0\0\x02\0\0\0\x04\0\0\0\x64\0\0\0\x07\0\0\0\x01")),
+            [Frame::Settings { entries: 2 }]
+        );
+        assert_eq!(frames(&control(5, 0, b"")), [Frame::Unknown { kind: 5 }]);
+        assert_eq!(
+            frames(&[&control(10, 7, b"credential")[..], &control(6, 0, b"\0\0\0\x02")].concat()),
+            [Frame::Unknown { kind: 10 }, Frame::Ping { id: 2 }]
+        );
+    }
+
+    #[test]
+    fn reserved_bits_and_flags_without_a_meaning_are_ignored() {
+        assert_eq!(frames(b"\0\0\0\x03\xfe\0\0\x01x"), [data(3, b"x", false)]);
+        assert_eq!(
+            frames(&control(3, 0xff, b"\x80\0\0\x03\0\0\0\x05")),
+            [Frame::RstStream { stream: 3, status: 5 }]
+        );
+        assert_eq!(
+            frames(&control(9, 0xff, b"\x80\0\0\x03\x80\0\0\x05")),
+            [Frame::WindowUpdate { stream: 3, delta: 5 }]
+        );
+        assert_eq!(
+            frames(&control(1, 2, b"\x80\0\0\x03\x80\0\0\0\0\0")),
+            [Frame::SynStream { stream: 3, associated: 0, fin: false, block: Bytes::new() }],
+            "unidirectional"
+        );
+        assert_eq!(
+            frames(&control(7, 0, b"\x80\0\0\x03\0\0\0\x01")),
+            [Frame::GoAway { last: 3, status: 1 }]
+        );
+        assert_eq!(frames(&control(6, 1, b"\x80\0\0\x03")), [Frame::Ping { id: 0x8000_0003 }]);
+    }
+
+    #[test]
+    fn data_comes_in_the_pieces_it_arrives_in() {
+        let mut decoder = Decoder::new(Limits::new());
+        let mut decode = |wire: &'static [u8]| {
+            let mut input = Bytes::from_static(wire);
+            let frame = decoder.decode(&mut input);
+            assert!(input.is_empty());
+            (frame.unwrap(), decoder.is_idle())
+        };
+        let piece = |bytes: &'static [u8], end: bool| {
+            Some(Frame::Data { stream: 3, bytes: Bytes::from_static(bytes), fin: end, end })
+        };
+        assert_eq!(decode(b""), (None, true), "an empty message says nothing");
+        assert_eq!(decode(b"\0\0\0"), (None, false));
+        assert_eq!(decode(b"\x03\x01\0\0\x05"), (None, false), "no piece without bytes");
+        assert_eq!(decode(b""), (None, false));
+        assert_eq!(decode(b"ab"), (piece(b"ab", false), false));
+        assert_eq!(decode(b"c"), (piece(b"c", false), false));
+        assert_eq!(decode(b"de"), (piece(b"de", true), true));
+    }
+
+    #[test]
+    fn nothing_is_copied_that_came_in_one_part() {
+        let wire =
+            [&b"\0\0\0\x03\0\0\0\x03GET"[..], &control(1, 0, b"\0\0\0\x03\0\0\0\0\0\0block")]
+                .concat();
+        let mut input = Bytes::from(wire);
+        let whole = input.as_ptr() as usize;
+        let mut decoder = Decoder::new(Limits::new());
+        let Some(Frame::Data { bytes, .. }) = decoder.decode(&mut input).unwrap() else {
+            panic!("no data");
+        };
+        assert_eq!(bytes.as_ptr() as usize, whole + 8);
+        let Some(Frame::SynStream { block, .. }) = decoder.decode(&mut input).unwrap() else {
+            panic!("no stream");
+        };
+        assert_eq!(block.as_ptr() as usize, whole + 11 + 18);
+    }
+
+    #[test]
+    fn a_block_that_comes_in_parts_is_gathered() {
+        let wire = Bytes::from(control(2, 0, b"\0\0\0\x03block"));
+        let block = Bytes::from_static(b"block");
+        let reply = Frame::SynReply { stream: 3, fin: false, block };
+        for (one, two) in (1..wire.len()).flat_map(|two| (0..two).map(move |one| (one, two))) {
+            let mut decoder = Decoder::new(Limits::new());
+            assert_eq!(decoder.decode(&mut wire.slice(..one)), Ok(None));
+            assert_eq!(decoder.decode(&mut wire.slice(one..two)), Ok(None));
+            assert_eq!(decoder.decode(&mut wire.slice(two..)), Ok(Some(reply.clone())));
+            assert!(decoder.is_idle());
+        }
+    }
+
+    #[test]
+    fn a_wrong_length_is_refused_before_the_payload_comes() {
+        for (kind, frame, good, bad) in [
+            (1, "SYN_STREAM", &[10, 11, 65_536][..], &[0, 9][..]),
+            (2, "SYN_REPLY", &[4, 5, 65_536], &[0, 3]),
+            (3, "RST_STREAM", &[8], &[0, 7, 9, 16]),
+            (4, "SETTINGS", &[4, 12, 8004], &[0, 3, 5, 8, 11, 13]),
+            (6, "PING", &[4], &[0, 3, 5, 8]),
+            (7, "GOAWAY", &[8], &[0, 7, 9, 16]),
+            (8, "HEADERS", &[4, 5, 65_536], &[0, 3]),
+            (9, "WINDOW_UPDATE", &[8], &[0, 7, 9, 16]),
+        ] {
+            for length in good {
+                assert_eq!(decode_all(Limits::new(), &head(kind, *length)), (vec![], None));
+            }
+            for length in bad {
+                let violation = refused(&head(kind, *length));
+                let SpdyViolation::Length { frame: of, length: is, .. } = violation else {
+                    panic!("{frame} of {length}: {violation}");
+                };
+                assert_eq!((of, is), (frame, *length as usize));
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_over_a_limit_is_refused_before_the_payload_comes() {
+        let limits = Limits::new().with_control_frame(100).with_settings(2);
+        for (kind, frame) in [(1, "SYN_STREAM"), (2, "SYN_REPLY"), (8, "HEADERS")] {
+            assert_eq!(decode_all(limits, &head(kind, 100)), (vec![], None));
+            let violation = SpdyViolation::FrameTooBig { frame, length: 101, limit: 100 };
+            assert_eq!(decode_all(limits, &head(kind, 101)), (vec![], Some(violation)));
+        }
+        assert_eq!(decode_all(limits, &head(4, 4 + 16)), (vec![], None));
+        let violation = SpdyViolation::TooManySettings { entries: 3, limit: 2 };
+        assert_eq!(decode_all(limits, &head(4, 4 + 24)), (vec![], Some(violation)));
+        let greatest =
+            SpdyViolation::FrameTooBig { frame: "SYN_STREAM", length: 0xff_ffff, limit: 64 * 1024 };
+        assert_eq!(refused(&head(1, 0xff_ffff)), greatest);
+    }
+
+    #[test]
+    fn settings_say_how_many_they_are() {
+        for count in [0, 1, 3, u32::MAX] {
+            let wire = [&head(4, 4 + 16)[..], &count.to_be_bytes()].concat();
+            assert_eq!(refused(&wire), SpdyViolation::SettingsCount { count, room: 2 });
+        }
+    }
+
+    #[test]
+    fn ids_and_statuses_of_zero_are_refused() {
+        for (kind, frame, length) in
+            [(1, "SYN_STREAM", 10), (2, "SYN_REPLY", 4), (3, "RST_STREAM", 8), (8, "HEADERS", 4)]
+        {
+            for top in [0, 0x80] {
+                let mut payload = vec![top, 0, 0, 0, 0, 0, 0, 5, 0, 0];
+                payload.truncate(length);
+                let violation = SpdyViolation::StreamZero { frame };
+                assert_eq!(refused(&control(kind, 0, &payload)), violation);
+            }
+        }
+        let violation = SpdyViolation::StreamZero { frame: "DATA" };
+        assert_eq!(refused(b"\0\0\0\0\0\0\0\x01"), violation);
+        assert_eq!(refused(&control(6, 0, b"\0\0\0\0")), SpdyViolation::PingZero);
+        let wire = control(3, 0, b"\0\0\0\x03\0\0\0\0");
+        assert_eq!(refused(&wire), SpdyViolation::StatusZero);
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        for version in [0_u16, 2, 4, 0x7fff] {
+            let [high, low] = (0x8000 | version).to_be_bytes();
+            let wire = [high, low, 0, 6, 0, 0, 0, 4];
+            assert_eq!(refused(&wire), SpdyViolation::Version { version });
+        }
+    }
+
+    /// 16 MiB - 1 of a frame nobody knows go by without a byte held.
+    #[test]
+    fn an_unknown_frame_is_skipped_whatever_its_length() {
+        let mut decoder = Decoder::new(Limits::new().with_control_frame(0));
+        let chunk = Bytes::from(vec![0xff; 0x1_0000]);
+        assert_eq!(decoder.decode(&mut Bytes::from(head(11, 0xff_ffff))), Ok(None));
+        for _ in 0..0xff {
+            assert_eq!(decoder.decode(&mut chunk.clone()), Ok(None));
+            let State::Skip { left, .. } = &decoder.state else { panic!("{decoder:?}") };
+            assert!(*left > 0);
+        }
+        let mut last = chunk.slice(..0xffff);
+        assert_eq!(decoder.decode(&mut last), Ok(Some(Frame::Unknown { kind: 11 })));
+        assert!(decoder.is_idle());
+    }
+
+    /// Gathering takes the memory that came, not the memory that was promised.
+    #[test]
+    fn a_promise_of_a_block_takes_no_memory() {
+        let mut decoder = Decoder::new(Limits::new());
+        let mut wire = Bytes::from([&head(1, 0x1_0000)[..], &[0, 0, 0, 1], &[0; 9]].concat());
+        assert_eq!(decoder.decode(&mut wire), Ok(None));
+        let State::Block { gathered, left, .. } = &decoder.state else { panic!("{decoder:?}") };
+        assert_eq!((gathered.len(), *left), (3, 0x1_0000 - 13));
+        assert!(gathered.capacity() <= 64, "{}", gathered.capacity());
+    }
+
+    #[test]
+    fn a_violation_ends_everything() {
+        let mut decoder = Decoder::new(Limits::new());
+        let mut wire =
+            Bytes::from_static(b"\x80\x03\0\x06\0\0\0\x04\0\0\0\x01\0\0\0\0\0\0\0\0rest");
+        assert_eq!(decoder.decode(&mut wire), Ok(Some(Frame::Ping { id: 1 })));
+        let violation = Err(SpdyViolation::StreamZero { frame: "DATA" });
+        assert_eq!(decoder.decode(&mut wire), violation);
+        assert!(wire.is_empty() && !decoder.is_idle());
+        let mut good = Bytes::from_static(b"\x80\x03\0\x06\0\0\0\x04\0\0\0\x01");
+        assert_eq!(decoder.decode(&mut good), violation);
+        assert!(good.is_empty());
+    }
+}

@@ -124,3 +124,32 @@ const fn put<'a>(room: &'a mut [u8], bytes: &[u8]) -> &'a mut [u8] {
     to.copy_from_slice(bytes);
     rest
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// Length and sums of protocol.md C.4.
+    #[test]
+    fn the_dictionary_is_the_drafts() {
+        assert_eq!(WORDS.len(), 65);
+        assert_eq!(DICTIONARY.len(), 1423);
+        assert_eq!(adler32(&DICTIONARY).to_be_bytes(), DICTIONARY_ID);
+        assert_eq!(crc32fast::hash(&DICTIONARY), 0x04c8_490e);
+        let sha256: [u8; 32] = Sha256::digest(DICTIONARY).into();
+        let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "51d27341373f923f3cd88e1eb7162aeaa3723d7585ff2399201dc06498407f02");
+    }
+
+    /// RFC 1950 section 8.2.
+    fn adler32(bytes: &[u8]) -> u32 {
+        let (mut low, mut high) = (1, 0);
+        for byte in bytes {
+            low = (low + u32::from(*byte)) % 65_521;
+            high = (high + low) % 65_521;
+        }
+        high << 16 | low
+    }
+}

@@ -79,3 +79,65 @@ const fn length(len: usize) -> [u8; 3] {
     let [_, high, middle, low] = (len as u32).to_be_bytes();
     [high, middle, low]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fixed examples of protocol.md C.3 and the frames of C.4.
+    #[test]
+    fn frames_are_on_the_wire_as_specified() {
+        let put = |put: fn(&mut BytesMut)| {
+            let mut out = BytesMut::from(&b"before"[..]);
+            put(&mut out);
+            assert_eq!(out.split_to(6), b"before"[..], "a frame is appended");
+            out.to_vec()
+        };
+        assert_eq!(data_head(3, 3, false), *b"\0\0\0\x03\0\0\0\x03");
+        assert_eq!(data_head(3, 0, true), *b"\0\0\0\x03\x01\0\0\0");
+        assert_eq!(
+            put(|out| put_rst_stream(out, 3, status::CANCEL)),
+            b"\x80\x03\0\x03\0\0\0\x08\0\0\0\x03\0\0\0\x05"
+        );
+        assert_eq!(put(|out| put_ping(out, 1)), b"\x80\x03\0\x06\0\0\0\x04\0\0\0\x01");
+        assert_eq!(
+            put(|out| put_go_away(out, 0, status::GOAWAY_OK)),
+            b"\x80\x03\0\x07\0\0\0\x08\0\0\0\0\0\0\0\0"
+        );
+        assert_eq!(
+            put(|out| put_syn_stream(out, 3, false, b"block")),
+            b"\x80\x03\0\x01\0\0\0\x0f\0\0\0\x03\0\0\0\0\0\0block"
+        );
+        assert_eq!(
+            put(|out| put_syn_stream(out, 1, true, b"")),
+            b"\x80\x03\0\x01\x01\0\0\x0a\0\0\0\x01\0\0\0\0\0\0"
+        );
+        assert_eq!(
+            put(|out| put_syn_reply(out, 1, false, b"block")),
+            b"\x80\x03\0\x02\0\0\0\x09\0\0\0\x01block"
+        );
+        assert_eq!(
+            put(|out| put_syn_reply(out, 1, true, b"")),
+            b"\x80\x03\0\x02\x01\0\0\x04\0\0\0\x01"
+        );
+    }
+
+    #[test]
+    fn what_a_go_peer_would_choke_on_is_not_sent() {
+        assert_eq!(data_head(u32::MAX, 0, false), *b"\x7f\xff\xff\xff\0\0\0\0", "a reserved bit");
+        assert_eq!(data_head(1, MAX_PAYLOAD, false)[5..], [0xff; 3]);
+        assert_eq!(data_head(1, MAX_PAYLOAD + 1, false)[5..], [0xff; 3], "25 bits of length");
+        let mut out = BytesMut::new();
+        put_rst_stream(&mut out, 1 << 31 | 3, 0);
+        assert_eq!(out[8..], *b"\0\0\0\x03\0\0\0\x01", "no status");
+        for (put, fields) in
+            [(put_syn_stream as fn(&mut BytesMut, u32, bool, &[u8]), 10), (put_syn_reply, 4)]
+        {
+            for room in [0, 1] {
+                let mut out = BytesMut::new();
+                put(&mut out, 1, false, &vec![0; MAX_PAYLOAD - fields + room]);
+                assert_eq!((out.len(), &out[5..8]), (HEAD + MAX_PAYLOAD, &[0xff; 3][..]));
+            }
+        }
+    }
+}

@@ -247,3 +247,213 @@ fn take_length(rest: &mut &[u8]) -> Result<u32, SpdyViolation> {
 fn within(length: u32, limit: usize) -> Option<usize> {
     usize::try_from(length).ok().filter(|length| *length <= limit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: [(&str, &str); 3] =
+        [("port", "8080"), ("requestid", "0"), ("streamtype", "error")];
+    const SECOND: [(&str, &str); 3] =
+        [("port", "8080"), ("requestid", "0"), ("streamtype", "data")];
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        hex.split_ascii_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+    }
+
+    fn pairs(headers: &Headers) -> Vec<(&str, &str)> {
+        let text = |bytes| std::str::from_utf8(bytes).unwrap();
+        headers.iter().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    /// A block's content: names and values as they are.
+    fn content(count: u32, texts: &[&[u8]]) -> Vec<u8> {
+        let mut content = count.to_be_bytes().to_vec();
+        for text in texts {
+            content.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
+            content.extend(*text);
+        }
+        content
+    }
+
+    fn stored(content: &[u8]) -> Vec<u8> {
+        let mut out = BytesMut::from(&ZLIB_HEADER[..]);
+        Stored { out: &mut out, left: content.len(), of_block: 0 }.put(content);
+        [&out, &SYNC_FLUSH[..]].concat()
+    }
+
+    fn decode(limits: Limits, content: &[u8]) -> Result<Headers, SpdyViolation> {
+        let mut decoder = HeaderDecoder::new(limits);
+        let result = decoder.decode(&stored(content));
+        if result.is_err() {
+            assert_eq!(decoder.decode(&SYNC_FLUSH), result, "latched");
+            assert_eq!(decoder.inflate.capacity(), 0, "nothing is held after the end");
+        }
+        result
+    }
+
+    fn refused(content: &[u8]) -> SpdyViolation {
+        decode(Limits::new(), content).unwrap_err()
+    }
+
+    /// protocol.md C.4: what a Go client sends for one forward.
+    #[test]
+    fn deflated_vectors() {
+        let mut decoder = HeaderDecoder::new(Limits::new());
+        let first = bytes(
+            "78 f9 e3 c6 a7 c2 02 25 3a 48 f9 5b 04 4e ea 16 06 16 06 40 9a b3 08 12 5f 99 a0 74 \
+             cc 68 00 4e 89 25 45 a9 89 b9 d0 c2 86 35 15 14 15 00 00 00 00 ff ff",
+        );
+        assert_eq!(pairs(&decoder.decode(&first).unwrap()), FIRST);
+        let second = bytes("22 53 33 a8 a4 4a 04 00 00 00 ff ff");
+        let headers = decoder.decode(&second).unwrap();
+        assert_eq!(pairs(&headers), SECOND);
+        assert_eq!((headers.len(), headers.is_empty()), (3, false));
+        assert_eq!(headers.get("streamtype"), Some(&b"data"[..]));
+        assert_eq!(headers.get("streamType"), None);
+
+        let mut decoder = HeaderDecoder::new(Limits::new());
+        let first = bytes("78 f9 e3 c6 a7 c2 02 a6 23 06 00 00 00 00 ff ff");
+        assert!(decoder.decode(&first).unwrap().is_empty());
+        let second = bytes("02 01 00 00 00 00 ff ff");
+        assert!(decoder.decode(&second).unwrap().is_empty());
+    }
+
+    /// protocol.md C.4: the same from an encoder without a compressor.
+    #[test]
+    fn stored_vectors() {
+        let text = bytes(
+            "00 00 00 03 00 00 00 04 70 6f 72 74 00 00 00 04 38 30 38 30 00 00 00 09 72 65 71 75 \
+             65 73 74 69 64 00 00 00 01 30 00 00 00 0a 73 74 72 65 61 6d 74 79 70 65 00 00 00 05 \
+             65 72 72 6f 72",
+        );
+        let (mut encoder, mut decoder) = (HeaderEncoder::new(), HeaderDecoder::new(Limits::new()));
+        let mut out = BytesMut::from(&b"before"[..]);
+        encoder.encode(&FIRST, &mut out);
+        assert_eq!(out.split_to(6), b"before"[..], "a block is appended");
+        let start = bytes("78 bb e3 c6 a7 c2 00 3d 00 c2 ff");
+        assert_eq!(out, [&start, &text[..], &SYNC_FLUSH].concat());
+        assert_eq!(pairs(&decoder.decode(&out).unwrap()), FIRST);
+        out.clear();
+        encoder.encode(&SECOND, &mut out);
+        assert_eq!(out[..5], bytes("00 3c 00 c3 ff"));
+        assert_eq!((out.len(), &out[65..]), (70, &SYNC_FLUSH[..]));
+        assert_eq!(pairs(&decoder.decode(&out).unwrap()), SECOND);
+
+        let (mut encoder, mut decoder) = (HeaderEncoder::new(), HeaderDecoder::new(Limits::new()));
+        for expected in [
+            "78 bb e3 c6 a7 c2 00 04 00 fb ff 00 00 00 00 00 00 00 ff ff",
+            "00 04 00 fb ff 00 00 00 00 00 00 00 ff ff",
+        ] {
+            out.clear();
+            encoder.encode(&[], &mut out);
+            assert_eq!(out, bytes(expected));
+            assert!(decoder.decode(&out).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_long_block_is_split() {
+        for (length, blocks) in [(65_535 - 13, 1), (65_536 - 13, 2), (3 * 65_535, 4)] {
+            let value = "v".repeat(length);
+            let mut out = BytesMut::new();
+            HeaderEncoder::new().encode(&[("n", &value)], &mut out);
+            assert_eq!(out.len(), 6 + 5 * blocks + 13 + length + 5);
+            let limits = Limits::new().with_header_block(1 << 20).with_value(1 << 20);
+            let headers = HeaderDecoder::new(limits).decode(&out).unwrap();
+            assert_eq!(pairs(&headers), [("n", &*value)]);
+        }
+    }
+
+    #[test]
+    fn names_are_sent_in_lower_case() {
+        let mut out = BytesMut::new();
+        HeaderEncoder::new().encode(&[("streamType", "Data")], &mut out);
+        let headers = HeaderDecoder::new(Limits::new()).decode(&out).unwrap();
+        assert_eq!(pairs(&headers), [("streamtype", "Data")]);
+    }
+
+    #[test]
+    fn values_are_any_bytes() {
+        let texts: [&[u8]; 4] = [b"a", b"one\0two", b"!~", b"\xff\n"];
+        let headers = decode(Limits::new(), &content(2, &texts)).unwrap();
+        assert_eq!(headers.get("a"), Some(&b"one\0two"[..]));
+        assert_eq!(headers.get("!~"), Some(&b"\xff\n"[..]));
+        assert!(decode(Limits::new(), &content(1, &[b"connection", b""])).is_ok(), "liberal");
+    }
+
+    #[test]
+    fn names_are_lower_case_ascii_and_not_empty() {
+        assert_eq!(refused(&content(1, &[b"", b"v"])), SpdyViolation::EmptyName);
+        for byte in [b'A', b'Z', b' ', b'\0', b'\n', 0x7f, 0x80, 0xff] {
+            let name = [b'a', byte, b'b'];
+            let violation = SpdyViolation::BadName { byte };
+            assert_eq!(refused(&content(1, &[&name, b"v"])), violation);
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let twice = content(3, &[b"a", b"1", b"b", b"2", b"a", b"3"]);
+        assert_eq!(refused(&twice), SpdyViolation::DuplicateName);
+        assert_eq!(refused(&content(2, &[b"a", b"1", b"a", b"1"])), SpdyViolation::DuplicateName);
+        assert!(decode(Limits::new(), &content(2, &[b"a", b"1", b"aa", b"1"])).is_ok());
+    }
+
+    #[test]
+    fn a_block_is_as_long_as_it_says() {
+        let whole = content(2, &[b"one", b"1", b"two", b"2"]);
+        assert!(decode(Limits::new(), &whole).is_ok());
+        for cut in 0..whole.len() {
+            let violation = refused(&whole[..cut]);
+            assert!(matches!(violation, SpdyViolation::ShortBlock { .. }), "{cut}: {violation}");
+        }
+        let longer = [&whole[..], b"x"].concat();
+        assert_eq!(refused(&longer), SpdyViolation::LongBlock { left: 1 });
+        assert_eq!(refused(&[0; 5]), SpdyViolation::LongBlock { left: 1 });
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        let block = content(2, &[b"name", b"value..", b"x", b""]);
+        assert_eq!(block.len(), 4 + 16 + 12);
+        let limits = Limits::new().with_header_block(32).with_headers(2).with_name(4).with_value(7);
+        assert!(decode(limits, &block).is_ok());
+        for (limits, violation) in [
+            (limits.with_header_block(31), SpdyViolation::BlockTooBig { limit: 31 }),
+            (limits.with_headers(1), SpdyViolation::TooManyHeaders { count: 2, limit: 1 }),
+            (limits.with_name(3), SpdyViolation::NameTooLong { length: 4, limit: 3 }),
+            (limits.with_value(6), SpdyViolation::ValueTooLong { length: 7, limit: 6 }),
+        ] {
+            assert_eq!(decode(limits, &block), Err(violation));
+        }
+    }
+
+    /// CVE-2026-35469: a count or a length of 32 bits that nothing stands behind.
+    #[test]
+    fn a_promise_takes_no_memory() {
+        let limits = Limits::new().with_headers(usize::MAX).with_name(usize::MAX);
+        let limits = limits.with_value(usize::MAX);
+        let decode = |content: &[u8]| decode(limits, content);
+        let needed = u64::from(u32::MAX);
+        assert_eq!(
+            decode(&[0xff; 4]),
+            Err(SpdyViolation::ShortBlock { needed: needed * 8, left: 0 })
+        );
+        let name = [&[0, 0, 0, 1][..], &[0xff; 8]].concat();
+        assert_eq!(decode(&name), Err(SpdyViolation::ShortBlock { needed, left: 4 }));
+        let value = [&content(1, &[b"a"])[..], &[0xff; 4]].concat();
+        assert_eq!(decode(&value), Err(SpdyViolation::ShortBlock { needed, left: 0 }));
+    }
+
+    #[test]
+    fn a_thousand_headers_are_taken_by_default() {
+        let names: Vec<String> = (0..1001).map(|number| format!("name-{number}")).collect();
+        let texts: Vec<&[u8]> = names.iter().flat_map(|name| [name.as_bytes(), b""]).collect();
+        let headers = decode(Limits::default(), &content(1000, &texts[..2000])).unwrap();
+        assert_eq!((headers.len(), headers.iter().count()), (1000, 1000));
+        assert_eq!(headers.get("name-999"), Some(&b""[..]));
+        let violation = SpdyViolation::TooManyHeaders { count: 1001, limit: 1000 };
+        assert_eq!(refused(&content(1001, &texts)), violation);
+    }
+}

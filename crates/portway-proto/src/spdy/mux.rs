@@ -37,6 +37,8 @@ pub(crate) struct Spdy {
     last_of_peer: u32,
     check: Check,
     retired: Option<Retired>,
+    /// Why the session closes once its streams are over.
+    ending: Option<CloseReason>,
     /// Nothing but a goodbye is sent any more.
     mute: bool,
     goodbye_said: bool,
@@ -44,6 +46,14 @@ pub(crate) struct Spdy {
 
 /// The highest stream number: they do not wrap (protocol.md C.5).
 const LAST_STREAM: u32 = 0x7fff_ffff;
+
+/// So many answers that wait to be sent make a session stop reading: a peer that asks faster than it
+/// listens is slowed down to its own pace.
+const ENOUGH_ANSWERS: usize = 1024;
+
+/// What one read may bring on top of that: a MiB of pings, the shortest thing to be answered. More
+/// comes only from a peer that is read in spite of it.
+const MOST_ANSWERS: usize = 96 * 1024;
 
 /// Most bytes of one DATA frame.
 const MAX_DATA: usize = 0xff_ffff;
@@ -71,6 +81,7 @@ impl Spdy {
             last_of_peer: 0,
             check: Check::default(),
             retired: None,
+            ending: None,
             mute: false,
             goodbye_said: false,
         }
@@ -304,6 +315,11 @@ impl Spdy {
 
     // -- what can be said of it
 
+    /// The answers that wait leave room for more of what asks for them.
+    pub(crate) fn takes_more(&self) -> bool {
+        self.answers.len() < ENOUGH_ANSWERS
+    }
+
     /// Some stream would be cut off by the end of the connection.
     pub(crate) fn is_busy(&self) -> bool {
         self.pairs.values().any(|pair| !pair.data_end().is_over())
@@ -311,15 +327,21 @@ impl Spdy {
 
     /// Why the session ends by itself, if it does.
     pub(crate) fn over(&self) -> Option<CloseReason> {
-        let over = self.retired == Some(Retired::GoingAway) && self.pairs.is_empty();
-        over.then_some(CloseReason::GoingAway)
+        self.ending.clone().filter(|_| self.pairs.is_empty())
+    }
+
+    /// No more streams; the session closes with the last of those that are there.
+    pub(crate) fn retire(&mut self, why: CloseReason) {
+        self.retired.get_or_insert(Retired::Closing);
+        self.ending.get_or_insert(why);
     }
 
     pub(crate) fn reusable(&mut self, core: &Core) -> Reuse {
         if let Some(why) = self.retired {
             return Reuse::No(why);
         }
-        if core.store.len() > 0 {
+        // A stream that only waits for its end sends no data that a stuck worker could be behind.
+        if core.store.iter().any(|(_, stream)| stream.settled().is_none()) {
             return Reuse::InUse;
         }
         match self.check {
@@ -382,12 +404,8 @@ impl Spdy {
                 core.stats.ignored_frames += 1;
             }
         }
-        // What honest clients open at once, four times over.
         let waiting = self.answers.len();
-        if waiting > 1024 + 8 * core.config.max_streams() {
-            return Err(Violation::Flood { waiting });
-        }
-        Ok(())
+        if waiting > MOST_ANSWERS { Err(Violation::Flood { waiting }) } else { Ok(()) }
     }
 
     fn handle_bytes(&mut self, core: &mut Core, stream: u32, bytes: Bytes, now: Instant) {
@@ -522,6 +540,7 @@ impl Spdy {
 
     fn handle_go_away(&mut self, core: &mut Core, last: u32, now: Instant) {
         self.retired = Some(Retired::GoingAway);
+        self.ending.get_or_insert(CloseReason::GoingAway);
         if core.side == Side::Server {
             return;
         }

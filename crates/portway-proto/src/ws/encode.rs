@@ -22,6 +22,15 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// A message with nothing around it, for a transport that is a plain stream of bytes: its head
+    /// inline, its body where it is.
+    pub fn bare(transmit: Transmit) -> Self {
+        let mut inline = [0; MAX_HEAD];
+        let end = transmit.head().len();
+        inline.iter_mut().zip(transmit.head()).for_each(|(to, from)| *to = *from);
+        Self { inline, start: 0, end, body: transmit.into_body() }
+    }
+
     /// What is left of the frame's header and of the head of its message: at most 18 bytes.
     pub fn head(&self) -> &[u8] {
         self.inline.get(self.start..self.end).unwrap_or_default()
@@ -164,6 +173,15 @@ mod tests {
         let frame = encode(Transmit::with_head(Kind::Binary, [1; 8], body));
         assert_eq!(frame.head().len(), MAX_HEAD);
         assert_eq!((frame.body().as_ptr(), frame.body().len()), (at, 70_000));
+    }
+
+    #[test]
+    fn a_bare_message_is_its_own_bytes() {
+        let body = Bytes::from_static(b"body");
+        let at = body.as_ptr();
+        let frame = Frame::bare(Transmit::with_head(Kind::Binary, [1, 2], body));
+        assert_eq!((frame.head(), frame.body().as_ptr()), (&[1, 2][..], at));
+        assert_eq!(frame.remaining(), 6);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the tests of the server share: runtimes, pods, and a client made of nothing but a socket.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod wire;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};

@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use portway_interop::load::{self, SCENARIOS};
-use portway_interop::{Peer, Relay, Target, require_go};
+use portway_interop::load::{self, SCENARIOS, Scenario};
+use portway_interop::{Kubectl, Peer, Relay, Target, require_go};
 
 const USAGE: &str = "\
 usage: portway-load [OPTIONS] LOCAL:REMOTE...
        portway-load [OPTIONS] --baseline
+       portway-load [OPTIONS] --kubectl RELEASE [--plain-spdy]
 
 Each LOCAL port is where the REMOTE port of the peer's pod is forwarded to. Scenarios whose ports
 are not all there are skipped.
@@ -22,6 +23,8 @@ are not all there are skipped.
   --pid PID           look at this process for leaks
   --patience SECONDS  how long one step may take (60)
   --baseline          start the Go peer and a plain TCP relay, and load those
+  --kubectl RELEASE   start the Go peer and for each scenario this kubectl (1.30 to 1.37), in the tunnel
+  --plain-spdy        tell kubectl to use no WebSocket
   --list              print the names of the scenarios and their ports
 ";
 
@@ -31,8 +34,17 @@ struct Args {
     pid: Option<u32>,
     patience: Duration,
     baseline: bool,
+    kubectl: Option<String>,
+    plain_spdy: bool,
     list: bool,
     ports: BTreeMap<u16, u16>,
+}
+
+impl Args {
+    fn scenarios(&self) -> impl Iterator<Item = &'static Scenario> {
+        let wanted = |name| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        SCENARIOS.iter().filter(move |scenario| wanted(scenario.name))
+    }
 }
 
 fn main() -> ExitCode {
@@ -54,7 +66,10 @@ fn main() -> ExitCode {
         let peer = Peer::start();
         let relay = Relay::start(load::ports(), |port| peer.pod_addr(port), None);
         let target = Target::new(relay.addrs()).watching(std::process::id());
-        return run(&args, target, |_| true);
+        return run(&args, &target.patience(args.patience), |_| true);
+    }
+    if let Some(release) = &args.kubectl {
+        return run_kubectl(&args, release);
     }
     let (host, ports) = (args.host, args.ports.clone());
     let target = Target::new(move |port| SocketAddr::new(host, ports[&port]));
@@ -62,33 +77,55 @@ fn main() -> ExitCode {
         Some(pid) => target.watching(pid),
         None => target,
     };
-    run(&args, target, |port| args.ports.contains_key(&port))
+    run(&args, &target.patience(args.patience), |port| args.ports.contains_key(&port))
 }
 
-fn run(args: &Args, target: Target, has: impl Fn(u16) -> bool) -> ExitCode {
-    let target = target.patience(args.patience);
-    let mut failed = 0;
-    for scenario in SCENARIOS {
-        let name = scenario.name;
-        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
-            continue;
+/// Each scenario has a kubectl and a server of its own: some of them are the end of it.
+fn run_kubectl(args: &Args, release: &str) -> ExitCode {
+    assert!(require_go(), "there is no Go");
+    let Some(kubectl) = Kubectl::release(release) else { return ExitCode::FAILURE };
+    let mut code = ExitCode::SUCCESS;
+    for scenario in args.scenarios() {
+        let peer = Peer::start();
+        let forward = kubectl.port_forward("demo", scenario.ports).server(&peer.server());
+        let running = match forward.websockets(!args.plain_spdy).start() {
+            Ok(running) => running,
+            Err(exit) => {
+                eprintln!("portway-load: {kubectl}: {exit:?}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let target = Target::new(running.addrs()).watching(running.pid()).patience(args.patience);
+        if !run_one(scenario, &target) {
+            code = ExitCode::FAILURE;
         }
+    }
+    code
+}
+
+fn run(args: &Args, target: &Target, has: impl Fn(u16) -> bool) -> ExitCode {
+    let mut failed = 0;
+    for scenario in args.scenarios() {
+        let name = scenario.name;
         if let Some(port) = scenario.ports.iter().find(|port| !has(**port)) {
             println!("skip {name:<20} {port} is not forwarded");
             continue;
         }
-        let start = Instant::now();
-        let outcome = (scenario.run)(&target);
-        let took = start.elapsed().as_secs_f64();
-        match outcome {
-            Ok(report) => println!("ok   {name:<20} {took:6.2} s  {report}"),
-            Err(e) => {
-                println!("FAIL {name:<20} {took:6.2} s  {e}");
-                failed += 1;
-            }
-        }
+        failed += usize::from(!run_one(scenario, target));
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_one(scenario: &Scenario, target: &Target) -> bool {
+    let name = scenario.name;
+    let start = Instant::now();
+    let outcome = (scenario.run)(target);
+    let took = start.elapsed().as_secs_f64();
+    match &outcome {
+        Ok(report) => println!("ok   {name:<20} {took:6.2} s  {report}"),
+        Err(e) => println!("FAIL {name:<20} {took:6.2} s  {e}"),
+    }
+    outcome.is_ok()
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
@@ -98,6 +135,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
         pid: None,
         patience: Duration::from_secs(60),
         baseline: false,
+        kubectl: None,
+        plain_spdy: false,
         list: false,
         ports: BTreeMap::new(),
     };
@@ -117,6 +156,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
                 args.patience = Duration::from_secs(number("a number of seconds", &value()?)?);
             }
             "--baseline" => args.baseline = true,
+            "--kubectl" => args.kubectl = Some(value()?),
+            "--plain-spdy" => args.plain_spdy = true,
             "--list" => args.list = true,
             pair => {
                 let (local, remote) =
@@ -125,7 +166,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
             }
         }
     }
-    if args.ports.is_empty() && !args.baseline && !args.list {
+    if args.ports.is_empty() && !args.baseline && args.kubectl.is_none() && !args.list {
         return Err("no LOCAL:REMOTE given".to_owned());
     }
     Ok(args)

@@ -14,8 +14,21 @@ use portway_interop::{Peer, Target};
 use portway_smol::Smol;
 use portway_tokio::{
     Events, HttpConnector, ListenEvent, Listening, Mapping, Net, Options, Port, PortForward,
-    Runtime, Tokio,
+    Protocol, Runtime, Tokio,
 };
+
+/// The forms of the wire that are tested, one after the other.
+pub(crate) const FORMS: &[Protocol] =
+    &[Protocol::V4, Protocol::V4Base64, Protocol::Tunnel, Protocol::Spdy];
+
+/// Those of [`FORMS`] in which SPDY is spoken.
+pub(crate) fn spdy_forms() -> impl Iterator<Item = Protocol> {
+    FORMS.iter().copied().filter(|form| matches!(form, Protocol::Tunnel | Protocol::Spdy))
+}
+
+/// All that is asked of v4 in text messages; what is not here does not depend on the text.
+const BASE64: &[&str] =
+    &["line_answer", "server_speaks_first", "refused_port", "pod_reset", "upload", "download"];
 
 /// A runtime and how to wait on it from a test.
 pub(crate) trait Home {
@@ -70,22 +83,23 @@ pub(crate) struct Opened<H: Home> {
 }
 
 impl<H: Home> Opened<H> {
-    pub(crate) fn new(peer: &Peer, pod: &str, ports: &[u16]) -> Self {
-        Self::with(peer, pod, ports, |connector| connector)
+    pub(crate) fn new(peer: &Peer, pod: &str, ports: &[u16], form: Protocol) -> Self {
+        let options = Options::new().with_protocol(form);
+        Self::with(peer, pod, ports, options, |connector| connector)
     }
 
     pub(crate) fn with(
         peer: &Peer,
         pod: &str,
         ports: &[u16],
+        options: Options,
         adjust: impl FnOnce(HttpConnector<H::Rt>) -> HttpConnector<H::Rt>,
     ) -> Self {
         let home = H::new();
         let connector = adjust(home.rt().http(&peer.server(), "default", pod).unwrap());
         let mappings: Vec<Mapping> =
             ports.iter().map(|port| Mapping::new(0, Port::new(*port).unwrap())).collect();
-        let listening =
-            home.block_on(home.rt().listen(connector, mappings, Options::new())).unwrap();
+        let listening = home.block_on(home.rt().listen(connector, mappings, options)).unwrap();
         let events = listening.events();
         let locals = listening.bound().iter().rev();
         let locals = locals.map(|bound| (bound.remote.get(), bound.local)).collect();
@@ -94,6 +108,11 @@ impl<H: Home> Opened<H> {
 
     pub(crate) fn addr(&self, port: u16) -> SocketAddr {
         self.locals[&port]
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        let locals = self.locals.clone();
+        Target::new(move |port| locals[&port])
     }
 
     /// Connects, sends a line, and reads to the end: what came, and whether the end was a reset.
@@ -131,32 +150,37 @@ impl<H: Home> Opened<H> {
     }
 }
 
-/// Everything that programs behind a forwarder do.
+/// Everything that programs behind a forwarder do, in every form.
 pub(crate) fn every_scenario_of_the_load<H: Home>() {
     if !portway_interop::require_go() {
         return;
     }
-    let peer = Peer::start();
-    let opened = Opened::<H>::new(&peer, "demo", &load::ports());
-    let locals = opened.locals.clone();
-    let target = Target::new(move |port| locals[&port]).watching(std::process::id());
-    // Other builds may want the same two cores.
-    let target = target.promptness(Duration::from_secs(10));
     let mut failures = String::new();
-    for scenario in SCENARIOS {
-        if let Err(error) = (scenario.run)(&target) {
-            writeln!(failures, "{}: {error}", scenario.name).unwrap();
+    for form in FORMS {
+        let peer = Peer::start();
+        let opened = Opened::<H>::new(&peer, "demo", &load::ports(), *form);
+        let target = opened.target().watching(std::process::id());
+        // Other builds may want the same two cores.
+        let target = target.promptness(Duration::from_secs(10));
+        for scenario in SCENARIOS {
+            if *form == Protocol::V4Base64 && !BASE64.contains(&scenario.name) {
+                continue;
+            }
+            if let Err(error) = (scenario.run)(&target) {
+                writeln!(failures, "{form}: {}: {error}", scenario.name).unwrap();
+            }
+        }
+        let Opened { home, listening, .. } = opened;
+        let left = home.block_on(listening.shutdown(Duration::from_secs(10)));
+        assert_eq!(left.connections, 0, "{form}: left after everything had ended");
+        // Kubernetes' server takes a second to end a session, and does not hear of our end at all while
+        // a pod takes nothing from it (protocol.md trap 10): the six of `deaf_pod` may live on.
+        let patience = Instant::now() + Duration::from_secs(20);
+        while peer.stats().live_upgrades > 6 {
+            let stats = peer.stats();
+            assert!(Instant::now() < patience, "{form}: the server still has sessions: {stats:?}");
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
     assert!(failures.is_empty(), "{failures}");
-    let Opened { home, listening, .. } = opened;
-    let left = home.block_on(listening.shutdown(Duration::from_secs(10)));
-    assert_eq!(left.connections, 0, "connections were left after everything had ended");
-    // Kubernetes' server takes a second to end a session, and does not hear of our end at all while a
-    // pod takes nothing from it (protocol.md trap 10): the six connections of `deaf_pod` may live on.
-    let patience = Instant::now() + Duration::from_secs(20);
-    while peer.stats().live_upgrades > 6 {
-        assert!(Instant::now() < patience, "the server still has sessions: {:?}", peer.stats());
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }

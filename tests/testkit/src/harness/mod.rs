@@ -5,6 +5,7 @@
 
 pub mod handshake;
 pub mod session;
+pub mod spdy;
 pub mod ws;
 
 /// A fuzz body: panics when a promise is broken.
@@ -21,6 +22,8 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("policy_diff", session::policy_diff),
     ("session_client", session::session_client),
     ("session_server", session::session_server),
+    ("spdy_frame", spdy::frame),
+    ("spdy_headers", spdy::headers),
     ("spdy_client", session::spdy_client),
     ("spdy_server", session::spdy_server),
     ("v4_message_client", session::v4_message_client),

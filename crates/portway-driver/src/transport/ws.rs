@@ -1,65 +1,13 @@
-use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use portway_proto::{Incoming, Side, Transmit, Violation, ws};
 
+use super::frames::Frames;
+use super::{Transport, TransportError, WRITE_BATCH, nonzero};
 use crate::socket::ReadMemory;
 use crate::{Socket, mask::MaskKeys};
-
-/// A pipe of messages below a session.
-pub trait Transport: Send + Unpin + 'static {
-    /// The next piece of a message; `None` is the end of the transport.
-    ///
-    /// # Errors
-    /// The connection or the peer's framing broke: nothing more comes.
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Incoming>, TransportError>>;
-
-    /// [`send`](Self::send) may be called. If not: after progress of [`poll_flush`](Self::poll_flush).
-    fn has_room(&self) -> bool;
-
-    /// Takes one message; call only after [`has_room`](Self::has_room).
-    fn send(&mut self, transmit: Transmit);
-
-    /// Writes what was taken.
-    ///
-    /// # Errors
-    /// The connection broke.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Ends our direction after everything that was taken.
-    ///
-    /// # Errors
-    /// The connection broke.
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Makes the drop that follows abrupt.
-    fn abort(&mut self);
-
-    /// Memory is kept for what may come next, which an idle connection should not keep.
-    fn keeps_memory(&self) -> bool {
-        false
-    }
-
-    /// Gives that memory back.
-    fn release_memory(&mut self) {}
-}
-
-/// Why nothing more can be received.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransportError {
-    /// The connection broke.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The peer broke the framing.
-    #[error(transparent)]
-    Violation(#[from] Violation),
-}
 
 /// WebSocket messages over a byte stream: the default transport.
 ///
@@ -88,15 +36,12 @@ enum Outbox {
         /// Memory for a whole batch is there.
         large: bool,
     },
-    Plain {
-        frames: VecDeque<ws::Frame>,
-        held: usize,
-    },
+    Plain(Frames),
 }
 
 impl<S: Socket> WsTransport<S> {
     /// Bytes that are gathered for one write.
-    pub const WRITE_BATCH: usize = 512 * 1024;
+    pub const WRITE_BATCH: usize = WRITE_BATCH;
 
     /// `leftover` was read behind the upgrade; messages may be of at most `max_message` bytes, and
     /// a read takes at most `read_size`.
@@ -114,7 +59,7 @@ impl<S: Socket> WsTransport<S> {
                 writing: false,
                 large: false,
             },
-            Side::Server => Outbox::Plain { frames: VecDeque::new(), held: 0 },
+            Side::Server => Outbox::Plain(Frames::default()),
         };
         Self {
             socket,
@@ -151,7 +96,7 @@ impl<S: Socket> Transport for WsTransport<S> {
     fn has_room(&self) -> bool {
         match &self.outbox {
             Outbox::Masked { bytes, writing, .. } => !writing && bytes.len() < Self::WRITE_BATCH,
-            Outbox::Plain { held, .. } => *held < Self::WRITE_BATCH,
+            Outbox::Plain(frames) => frames.has_room(),
         }
     }
 
@@ -167,11 +112,7 @@ impl<S: Socket> Transport for WsTransport<S> {
                 }
                 ws::encode_masked(&transmit, keys.next_key(), bytes);
             }
-            Outbox::Plain { frames, held } => {
-                let frame = ws::encode(transmit);
-                *held += frame.remaining();
-                frames.push_back(frame);
-            }
+            Outbox::Plain(frames) => frames.push(ws::encode(transmit)),
         }
     }
 
@@ -191,16 +132,7 @@ impl<S: Socket> Transport for WsTransport<S> {
                     *bytes = BytesMut::new();
                 }
             }
-            Outbox::Plain { frames, held } => {
-                while !frames.is_empty() {
-                    let mut slices = [IoSlice::new(&[]); 64];
-                    let used = fill_slices(frames, &mut slices);
-                    let written = ready!(self.socket.poll_write_vectored(cx, &slices[..used]))?;
-                    *held -= nonzero(written)?;
-                    advance_frames(frames, written);
-                }
-                frames.shrink_to(8);
-            }
+            Outbox::Plain(frames) => ready!(frames.poll_write(&mut self.socket, cx))?,
         }
         self.socket.poll_flush(cx)
     }
@@ -212,6 +144,10 @@ impl<S: Socket> Transport for WsTransport<S> {
 
     fn abort(&mut self) {
         self.socket.abort();
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.socket.take_error()
     }
 
     fn keeps_memory(&self) -> bool {
@@ -227,32 +163,5 @@ impl<S: Socket> Transport for WsTransport<S> {
             *large = false;
             *bytes = BytesMut::new();
         }
-    }
-}
-
-/// A write of nothing would be tried for ever.
-fn nonzero(written: usize) -> io::Result<usize> {
-    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
-}
-
-fn fill_slices<'a>(frames: &'a VecDeque<ws::Frame>, slices: &mut [IoSlice<'a>]) -> usize {
-    let parts = frames.iter().flat_map(|frame| [frame.head(), frame.body().as_ref()]);
-    let mut used = 0;
-    for (slot, part) in slices.iter_mut().zip(parts.filter(|part| !part.is_empty())) {
-        *slot = IoSlice::new(part);
-        used += 1;
-    }
-    used
-}
-
-fn advance_frames(frames: &mut VecDeque<ws::Frame>, mut written: usize) {
-    while let Some(frame) = frames.front_mut() {
-        let of_frame = written.min(frame.remaining());
-        frame.advance(of_frame);
-        written -= of_frame;
-        if frame.has_remaining() {
-            return;
-        }
-        frames.pop_front();
     }
 }
