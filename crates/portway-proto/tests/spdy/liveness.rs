@@ -204,3 +204,20 @@ fn a_client_does_not_end_a_session_for_being_idle() {
     answering(&mut rig, 24 * 3600, |_| true);
     assert!(!rig.session.is_closed());
 }
+
+#[test]
+fn answers_to_pings_from_before_the_data_prove_nothing_about_it() {
+    let (mut rig, id) = Spdy::opened(Config::client().with_keep_alive_misses(100));
+    let mut early = Vec::new();
+    for _ in 0..6 {
+        rig.after(secs(30));
+        early.extend(rig.frames());
+    }
+    rig.write(id, b"the pod does not read this");
+    rig.frames();
+    rig.after(secs(30));
+    rig.frames();
+    rig.peer_all(&early);
+    answering(&mut rig, THREE_HOURS, |_| false);
+    assert!(!rig.session.is_closed());
+}

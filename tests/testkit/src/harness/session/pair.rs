@@ -107,7 +107,7 @@ pub fn pair_spdy(data: &[u8]) {
 }
 
 fn settle_spdy(pair: &mut Pair, faults: bool) {
-    let minutes = Duration::from_secs(300);
+    let minutes = Duration::from_secs(100);
     for side in SIDES {
         pair.rule(side, Rule::Pass);
     }

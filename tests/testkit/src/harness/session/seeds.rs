@@ -130,6 +130,8 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             spdy("exchange", &exchange);
             spdy("half-close", &half_close);
             spdy("fail", &fail);
+            let late = [step(9), write(server, 99), vec![server, 23, 40], step(9), read(client)];
+            spdy("fail-late", &late);
             spdy("link", &link);
             spdy("cut", &cut);
             spdy("close", &close);

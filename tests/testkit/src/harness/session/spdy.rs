@@ -62,6 +62,8 @@ struct Wire {
     over: bool,
     /// Its error stream had a text when its data ended.
     tainted: bool,
+    /// It had one when it ended, after the data.
+    late_text: bool,
     /// How often time had passed then.
     at: usize,
 }
@@ -143,6 +145,10 @@ impl Peer {
         let known: Vec<u32> = self.streams.keys().rev().take(8).copied().collect();
         match source.below(12) {
             index if index < known.len() => known[index],
+            // What the session may open before it arrives is not for us to judge.
+            other if self.side == Side::Client => {
+                (2 + 2 * other as u32) | u32::from(other == 11) << 20
+            }
             other => 1 + other as u32,
         }
     }
@@ -154,10 +160,7 @@ impl Peer {
                 wire.data.extend((from..from + len).map(|at| byte(id as usize, at)));
                 wire.data[from..].to_vec()
             }
-            Some(_) => vec![LATE; len],
-            // The session may open it before this arrives.
-            None if self.side == Side::Client && id % 2 == 1 => vec![],
-            None => vec![LATE; len],
+            Some(_) | None => vec![LATE; len],
         };
         if fin {
             self.end(id, true);
@@ -174,6 +177,11 @@ impl Peer {
         let at = self.time;
         if let Some(wire) = self.streams.get_mut(&id).filter(|wire| !wire.over) {
             (wire.over, wire.fin, wire.tainted, wire.at) = (true, fin, tainted, at);
+            let text = wire.is_error && !wire.data.is_empty() && self.side == Side::Client;
+            let data = id.checked_add(2).and_then(|id| self.streams.get_mut(&id));
+            if let Some(data) = data.filter(|data| text && data.over && data.at == at) {
+                data.late_text = true;
+            }
         }
     }
 
@@ -218,7 +226,8 @@ impl Peer {
                     || closed
                     || wire.at < self.time
                     || error.is_some_and(|error| error.over);
-                wire.fin && !wire.tainted && waited && wire.data == received
+                let text = wire.tainted || wire.late_text && !closed;
+                wire.fin && !text && waited && wire.data == received
             } else {
                 wire.data.starts_with(received)
             }
@@ -367,7 +376,8 @@ impl Attack {
         if self.peer.garbage {
             return;
         }
-        let closed = self.subject.heard_close() || self.subject.look().is_closed();
+        let session = self.subject.look();
+        let closed = self.denounced || self.subject.heard_close() || session.is_closed();
         for stream in 0..self.app.len() {
             let account = self.app.account(stream);
             let clean = account.ending == Some(Ending::Clean);
