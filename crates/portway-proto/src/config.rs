@@ -100,7 +100,7 @@ impl Config {
             spdy: spdy::Limits::new(),
             error_grace: Duration::from_secs(5),
             pair_timeout: Duration::from_secs(30),
-            check_timeout: Duration::from_secs(10),
+            check_timeout: Duration::from_secs(5),
         }
     }
 
@@ -240,7 +240,8 @@ impl Config {
     }
 
     /// Client, SPDY: how long the server may take to answer the health check of
-    /// [`Session::reusable`](crate::Session::reusable). Default 10 s.
+    /// [`Session::reusable`](crate::Session::reusable). Default 5 s: what takes longer is stuck, and a
+    /// session is all that it costs to be wrong.
     #[must_use]
     pub const fn with_check_timeout(mut self, wait: Duration) -> Self {
         self.check_timeout = wait;

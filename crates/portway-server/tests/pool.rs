@@ -258,7 +258,8 @@ async fn thirty_two_at_once_are_all_served<R: Runtime + Net>(rt: R) {
     let peer = peer(&rt, BOTH).await;
     let mapping = Mapping::new(0, echo_pod());
     let connector = at(&rt, peer.serving.local_addr());
-    let listening = rt.listen(connector, [mapping], options().with_spare(true)).await.unwrap();
+    let listening =
+        rt.listen(connector, [mapping], options().with_spare(true).with_max_idle(8)).await.unwrap();
     let addr = listening.local_addr();
     for _ in 0..3 {
         let mut all: Vec<_> = (0..32).map(|_| program(addr)).collect();
@@ -475,8 +476,8 @@ async fn a_session_that_fails_its_check_is_not_used_again<R: Runtime + Net>(rt: 
     drop(stream);
     eventually(&rt, "the end", || listening.stats().open == 0).await;
     pause(&rt, ms(50)).await;
-    let mut stream = program(listening.local_addr());
     let mut events = listening.events();
+    let mut stream = program(listening.local_addr());
     echo(&mut stream, b"hello");
     assert_eq!(origin(&mut events).await, SessionOrigin::Dialled);
     pause(&rt, ms(300)).await;

@@ -5,7 +5,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use portway_proto::{
-    CloseReason, HalfClose, OpenError, OverflowPolicy, Port, Reuse, StreamError, StreamId, WireForm,
+    CloseReason, HalfClose, OpenError, OverflowPolicy, Port, Retired, Reuse, StreamError, StreamId,
+    WireForm,
 };
 
 use super::lingering::Lingerer;
@@ -84,6 +85,10 @@ enum Plan {
 }
 
 impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
+    /// How long a session that is left gives connections which only wait for their end, beyond what
+    /// the half-close policy gives them.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
     pub(super) fn new(
         pool: Arc<Pool<R, C, S>>,
         id: RoomId,
@@ -266,9 +271,16 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
 
     fn leave(&mut self, now: Instant) {
         self.plan = Plan::Leaving;
-        self.due = None;
         self.pool.close_room(self.id, &self.mailbox);
-        // Those that only wait for their end do so.
+        // Those that only wait for their end do so, for as long as the policy and a runtime take to
+        // end them: behind a pod that takes nothing the server never hears of it.
+        self.due = match self.pool.options.session.half_close() {
+            HalfClose::Never => None,
+            HalfClose::WhenIdle { answered, .. } => {
+                Some(after(after(now, answered), Self::PATIENCE))
+            }
+            HalfClose::Immediate | _ => Some(after(now, Self::PATIENCE)),
+        };
         self.bridge.session().retire(CloseReason::Local, now);
         self.pool.see_to_spare();
     }
@@ -369,7 +381,13 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         let was = self.plan;
         match self.plan {
             Plan::Serving if self.fixed || self.guests.iter().any(|seated| !seated.quiet) => {}
-            Plan::Leaving => {}
+            Plan::Leaving => {
+                if self.due.is_some_and(|at| at <= now) {
+                    self.due = None;
+                    self.bridge.session().close(CloseReason::Local, now);
+                    return Moved::Something;
+                }
+            }
             _ if self.worn => self.leave(now),
             Plan::Serving => self.plan = Plan::Checking { asked: false },
             Plan::Checking { asked } => match self.bridge.session().reusable(now) {
@@ -385,6 +403,9 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
                 no @ (Reuse::No(_) | _) => {
                     tracing::debug!(?no, "the session is not used again");
                     self.leave(now);
+                    if no == Reuse::No(Retired::Unanswered) {
+                        self.bridge.session().close(CloseReason::Local, now);
+                    }
                 }
             },
             Plan::Idle => {

@@ -176,7 +176,7 @@ impl Session {
         if let State::Closed = self.state {
             return None;
         }
-        if let Some(control) = self.mux.control(&mut self.core, now) {
+        if let Some(control) = self.mux.control(&mut self.core) {
             return Some(control);
         }
         if let Some(payload) = self.pong.take() {
@@ -309,11 +309,11 @@ impl Session {
     /// The first call after that starts a health check: five pings, sent after everything else. A
     /// Kubernetes server deals them to its five workers in turn, so that five answers prove that
     /// none is stuck behind an earlier connection (protocol.md C.8). What was never used is ready.
-    pub fn reusable(&mut self, _now: Instant) -> Reuse {
+    pub fn reusable(&mut self, now: Instant) -> Reuse {
         if self.core.side == Side::Server || !matches!(self.state, State::Open) {
             return Reuse::No(Retired::Closing);
         }
-        self.mux.reusable(&self.core)
+        self.mux.reusable(&mut self.core, now)
     }
 
     /// Takes no new streams, and closes with the last of those that are there: at once, if there is

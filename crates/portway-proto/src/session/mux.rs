@@ -115,10 +115,10 @@ impl Mux {
     // -- outputs
 
     /// What goes before everything else.
-    pub(super) fn control(&mut self, core: &mut Core, now: Instant) -> Option<Transmit> {
+    pub(super) fn control(&mut self, core: &mut Core) -> Option<Transmit> {
         match self {
             Self::V4(mux) => mux.prologue(core),
-            Self::Spdy(mux) => mux.control(core, now),
+            Self::Spdy(mux) => mux.control(core),
         }
     }
 
@@ -204,10 +204,10 @@ impl Mux {
         }
     }
 
-    pub(super) fn reusable(&mut self, core: &Core) -> Reuse {
+    pub(super) fn reusable(&mut self, core: &mut Core, now: Instant) -> Reuse {
         match self {
             Self::V4(_) => Reuse::No(Retired::Fixed),
-            Self::Spdy(mux) => mux.reusable(core),
+            Self::Spdy(mux) => mux.reusable(core, now),
         }
     }
 }

@@ -180,7 +180,7 @@ impl Spdy {
     }
 
     pub(crate) fn check_timeout(&mut self) {
-        if matches!(self.check, Check::Sent { .. }) {
+        if matches!(self.check, Check::Asked | Check::Sent { .. }) {
             self.retired.get_or_insert(Retired::Unanswered);
         }
     }
@@ -188,7 +188,7 @@ impl Spdy {
     // -- outputs
 
     /// What goes before the data of streams.
-    pub(crate) fn control(&mut self, core: &mut Core, now: Instant) -> Option<Transmit> {
+    pub(crate) fn control(&mut self, core: &mut Core) -> Option<Transmit> {
         /// Of one message; the next takes the rest.
         const BATCH: usize = 16 * 1024;
         if self.mute {
@@ -221,7 +221,6 @@ impl Spdy {
                 put_ping(&mut out, ping_id(core.side, core.liveness.next_ping()));
             }
             core.stats.pings += u64::from(Check::PINGS);
-            core.timers.arm(Timer::Check, core.config.check_timeout(), now);
             self.check = Check::sent(first);
         }
         (!out.is_empty()).then(|| message(out))
@@ -252,7 +251,7 @@ impl Spdy {
         if abandoned {
             self.answers.extend(pair.halves_mut().filter_map(Half::reset));
             self.forget(core, id);
-            return self.control(core, now);
+            return self.control(core);
         }
         if let Some(bytes) = stream.send_buf.pop(max) {
             let head = data_head(data.stream, bytes.len(), false);
@@ -282,7 +281,7 @@ impl Spdy {
             if core.side == Side::Server {
                 self.answers.extend(pair.error.as_mut().and_then(Half::finish));
             }
-            return self.control(core, now);
+            return self.control(core);
         }
         None
     }
@@ -336,7 +335,7 @@ impl Spdy {
         self.ending.get_or_insert(why);
     }
 
-    pub(crate) fn reusable(&mut self, core: &Core) -> Reuse {
+    pub(crate) fn reusable(&mut self, core: &mut Core, now: Instant) -> Reuse {
         if let Some(why) = self.retired {
             return Reuse::No(why);
         }
@@ -347,6 +346,8 @@ impl Spdy {
         match self.check {
             Check::Passed => Reuse::Ready,
             Check::Due => {
+                // From here, and not from when the pings go out: a server may take nothing any more.
+                core.timers.arm(Timer::Check, core.config.check_timeout(), now);
                 self.check = Check::Asked;
                 Reuse::Checking
             }

@@ -49,7 +49,7 @@ fn five_pings_in_one_message_behind_our_last_word_and_five_answers_make_it_ready
     let sent = rig.frames();
     assert_eq!(sent[0], cancel(3));
     assert_eq!(sent[1..], [1, 3, 5, 7, 9].map(Frame::Ping));
-    assert_eq!(rig.next_timer(), Some((Timer::Check, secs(10))));
+    assert_eq!(rig.next_timer(), Some((Timer::Check, secs(5))));
     for ping in [9, 3, 1, 5].map(Frame::Ping) {
         rig.peer(&ping);
         assert_eq!(rig.reusable(), Reuse::Checking, "not all");
@@ -97,7 +97,7 @@ fn four_answers_are_a_stuck_worker_and_the_session_is_never_used_again() {
             rig.peer(ping);
             assert_eq!(rig.reusable(), Reuse::Checking, "{at}");
         }
-        rig.after(millis(9_999));
+        rig.after(millis(4_999));
         assert_eq!(rig.reusable(), Reuse::Checking);
         rig.after(millis(1));
         assert_eq!(rig.reusable(), Reuse::No(Retired::Unanswered));
@@ -106,6 +106,41 @@ fn four_answers_are_a_stuck_worker_and_the_session_is_never_used_again() {
         let refusal = rig.try_open(1);
         assert_eq!(refusal, Err(OpenError::Retired(Retired::Unanswered)));
     }
+}
+
+#[test]
+fn a_server_that_takes_nothing_any_more_fails_the_check_too() {
+    let mut rig = used(CLIENT);
+    rig.frames();
+    assert_eq!(rig.reusable(), Reuse::Checking);
+    // The transport is full: the pings wait here.
+    rig.after(millis(4_999));
+    assert_eq!(rig.reusable(), Reuse::Checking);
+    rig.after(millis(1));
+    assert_eq!(rig.reusable(), Reuse::No(Retired::Unanswered));
+}
+
+#[test]
+fn a_stream_that_only_waits_for_its_end_does_not_hold_up_the_next() {
+    let mut rig = Spdy::client(CLIENT);
+    let id = rig.open_replied(8080, 1);
+    rig.write(id, b"request");
+    rig.frames();
+    rig.finish(id);
+    assert_eq!(rig.reusable(), Reuse::InUse, "an answer is owed");
+    let mut rig = Spdy::client(CLIENT);
+    let id = rig.open_replied(8080, 1);
+    rig.write(id, b"request");
+    rig.frames();
+    rig.data(3, b"answer");
+    assert_eq!(rig.reusable(), Reuse::InUse, "it may go on");
+    rig.finish(id);
+    assert_eq!(rig.reusable(), Reuse::Checking);
+    for ping in pings(&mut rig) {
+        rig.peer(&ping);
+    }
+    assert_eq!(rig.reusable(), Reuse::Ready);
+    assert_eq!(rig.read_all(id).0, b"answer");
 }
 
 #[test]
