@@ -69,6 +69,13 @@ impl FakeServer {
     pub(crate) fn request(&self) -> String {
         self.requests.recv_timeout(PATIENCE).expect("a request")
     }
+
+    /// The head of the next request that is not for a session ahead of need: that one is dialled at
+    /// the same time, and never offers v4.
+    pub(crate) fn request_for_v4_too(&self) -> String {
+        let mut requests = std::iter::from_fn(|| Some(self.request()));
+        requests.find(|it| it.contains("v4.channel.k8s.io")).expect("endless")
+    }
 }
 
 fn head(stream: &mut TcpStream) -> std::io::Result<String> {
