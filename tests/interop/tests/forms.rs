@@ -24,7 +24,9 @@ fn counted(peer: &Peer) -> ([u64; 3], [u64; 3]) {
 /// One connection through a pod with these manners, with nothing said about the form.
 fn unsaid<H: Home>(manners: &str) -> (bool, [u64; 3], [u64; 3]) {
     let peer = Peer::start_with(PeerOptions::new().every_pod(manners));
-    let opened = Opened::<H>::new(&peer, "demo", &[8084], Protocol::Auto);
+    // A session ahead of need would ask for itself.
+    let options = Options::new().with_protocol(Protocol::Auto).with_spare(false);
+    let opened = Opened::<H>::with(&peer, "demo", &[8084], options, |connector| connector);
     let served = opened.exchange(8084) == (b"got hello\n".to_vec(), false);
     let (asked, given) = counted(&peer);
     (served, asked, given)
