@@ -46,11 +46,21 @@ fn plain_spdy_gets_through_where_no_websocket_does() {
     if !require_go() || !FORMS.contains(&Protocol::Spdy) {
         return;
     }
-    for refusal in ["403", "400", "500", "502", "101"] {
+    for refusal in ["403", "400", "500", "101"] {
         let (served, asked, given) = unsaid::<OnTokio>(&format!("pod-no-websocket-{refusal}"));
         assert!(served, "{refusal}: asked for {asked:?}");
         assert_eq!(asked[0], 1, "{refusal}: asked for {asked:?}");
         assert_eq!(given[2], asked[2], "{refusal}: asked for {asked:?}, got {given:?}");
+    }
+}
+
+/// A load balancer in trouble (protocol.md A.6): another form would meet the same.
+#[test]
+fn a_gateway_that_fails_is_not_asked_in_another_form() {
+    if require_go() {
+        let (served, asked, _) = unsaid::<OnTokio>("pod-no-websocket-502");
+        assert!(!served);
+        assert_eq!(asked, [1, 0, 0]);
     }
 }
 
