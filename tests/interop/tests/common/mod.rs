@@ -177,6 +177,11 @@ pub(crate) fn every_scenario_of_the_load<H: Home>() {
         let Opened { home, listening, .. } = opened;
         let left = home.block_on(listening.shutdown(Duration::from_secs(10)));
         assert_eq!(left.connections, 0, "{form}: left after everything had ended");
+        if matches!(form, Protocol::Tunnel | Protocol::Spdy) {
+            // Our sockets are closed. Kubernetes' SPDY server does not look at them behind a pod that
+            // takes nothing, or a worker that is stuck (protocol.md C.8, trap 34).
+            continue;
+        }
         // Kubernetes' server takes a second to end a session, and does not hear of our end at all while
         // a pod takes nothing from it (protocol.md trap 10): the six of `deaf_pod` may live on.
         let patience = Instant::now() + Duration::from_secs(20);
