@@ -85,7 +85,7 @@ impl Mux {
     pub(super) fn settle_timeout(&mut self, core: &mut Core, id: StreamId, now: Instant) {
         match self {
             Self::V4(_) => core.end_recv(id, None, now),
-            Self::Spdy(mux) => mux.settle_timeout(core, id, now),
+            Self::Spdy(mux) => mux.conclude(core, id, now),
         }
     }
 

@@ -7,7 +7,7 @@ use super::check::Check;
 use super::pair::{Answer, End, Half, Lane, Pair};
 use super::{
     Decoder, Frame, HeaderDecoder, HeaderEncoder, Headers, data_head, put_go_away, put_ping,
-    put_rst_stream, put_syn_reply, put_syn_stream, status,
+    put_syn_stream, status,
 };
 use crate::core::Core;
 use crate::stream::{SendState, Stream};
@@ -25,7 +25,7 @@ pub(crate) struct Spdy {
     headers_out: HeaderEncoder,
     /// Which pair a number on the wire belongs to. What is not here is over, or never was.
     wires: BTreeMap<u32, (StreamId, Lane)>,
-    /// By stream. One that was released stays until both its ends were said.
+    /// By stream, until nothing more is heard of it or said.
     pairs: BTreeMap<StreamId, Pair>,
     /// Server: pairs of which one half is there.
     waiting: BTreeMap<Box<[u8]>, StreamId>,
@@ -159,11 +159,6 @@ impl Spdy {
         }
     }
 
-    /// The end of the error text was waited for long enough.
-    pub(crate) fn settle_timeout(&mut self, core: &mut Core, id: StreamId, now: Instant) {
-        self.conclude(core, id, now);
-    }
-
     /// The connection has ended: what is known of streams by now is all there is to know.
     pub(crate) fn settle(&mut self, core: &mut Core, now: Instant) {
         let ended = |(id, pair): (&StreamId, &Pair)| pair.data_end().is_over().then_some(*id);
@@ -198,20 +193,7 @@ impl Spdy {
         while out.len() < BATCH
             && let Some(answer) = self.answers.pop_front()
         {
-            match answer {
-                Answer::Reply { stream } => {
-                    let mut block = BytesMut::new();
-                    self.headers_out.encode(&[], &mut block);
-                    put_syn_reply(&mut out, stream, false, &block);
-                }
-                Answer::Text { stream, text } => {
-                    out.put_slice(&data_head(stream, text.len(), false));
-                    out.put_slice(text.as_bytes());
-                }
-                Answer::Fin { stream } => out.put_slice(&data_head(stream, 0, true)),
-                Answer::Reset { stream, status } => put_rst_stream(&mut out, stream, status),
-                Answer::Pong { id } => put_ping(&mut out, id),
-            }
+            answer.put(&mut self.headers_out, &mut out);
         }
         if matches!(self.check, Check::Asked) && self.answers.is_empty() {
             // All in one message: another ping between them would take a worker's turn.
@@ -268,10 +250,8 @@ impl Spdy {
                 out.put_slice(&text);
             }
             // The order of protocol.md D.5.
-            for half in [Some(data), Some(error)].into_iter().flatten() {
-                if let Some(Answer::Reset { stream, status }) = half.reset() {
-                    put_rst_stream(&mut out, stream, status);
-                }
+            for reset in [data, error].into_iter().filter_map(Half::reset) {
+                reset.put(&mut self.headers_out, &mut out);
             }
             core.after_send(id, now);
             return (!out.is_empty()).then(|| message(out));
@@ -300,11 +280,9 @@ impl Spdy {
         }
         let mut out = BytesMut::new();
         if !self.mute {
-            for answer in self.pairs.values_mut().flat_map(Pair::halves_mut).filter_map(Half::reset)
+            for reset in self.pairs.values_mut().flat_map(Pair::halves_mut).filter_map(Half::reset)
             {
-                if let Answer::Reset { stream, status } = answer {
-                    put_rst_stream(&mut out, stream, status);
-                }
+                reset.put(&mut self.headers_out, &mut out);
             }
         }
         put_go_away(&mut out, self.last_of_peer, status);
@@ -432,9 +410,9 @@ impl Spdy {
     /// Server: data for a stream that is not whole would fill its buffer. Nobody can read it yet, and
     /// what would make it whole may come behind it: to wait would be for ever.
     fn is_too_early(&self, core: &Core, id: StreamId, more: usize) -> bool {
-        let half = core.side == Side::Server && self.pairs.get(&id).is_some_and(|p| !p.is_whole());
-        let held = core.store.get(id).map_or(0, Stream::held);
-        half && held + more >= core.config.recv_buffer()
+        core.side == Side::Server
+            && self.pairs.get(&id).is_some_and(|pair| !pair.is_whole())
+            && core.store.get(id).map_or(0, Stream::held) + more >= core.config.recv_buffer()
     }
 
     fn handle_reply(&mut self, core: &mut Core, stream: u32) {
@@ -514,8 +492,8 @@ impl Spdy {
         }
     }
 
-    /// Client: all is known of how a stream went.
-    fn conclude(&mut self, core: &mut Core, id: StreamId, now: Instant) {
+    /// Client: all is known of how a stream went, or was waited for long enough.
+    pub(crate) fn conclude(&mut self, core: &mut Core, id: StreamId, now: Instant) {
         let Some(pair) = self.pairs.get(&id) else { return };
         let clean = pair.data_end() == End::Fin;
         self.end(core, id, (!clean).then_some(StreamError::RemoteReset), now);
@@ -654,8 +632,8 @@ impl Spdy {
             // to it: nobody reads there.
             let mut error = half(Lane::Error, "error");
             pair.data = Some(half(Lane::Data, "data"));
-            if error.finish().is_some() {
-                out.put_slice(&data_head(error.stream, 0, true));
+            if let Some(fin) = error.finish() {
+                fin.put(&mut self.headers_out, &mut out);
             }
             pair.error = Some(error);
         }

@@ -1,4 +1,6 @@
-use super::status;
+use bytes::{BufMut, BytesMut};
+
+use super::{HeaderEncoder, data_head, put_ping, put_rst_stream, put_syn_reply, status};
 use crate::Port;
 
 /// What one forwarded connection is on the wire: a data stream and an error stream, which carry the
@@ -49,6 +51,26 @@ pub(super) enum Answer {
     Fin { stream: u32 },
     Reset { stream: u32, status: u32 },
     Pong { id: u32 },
+}
+
+impl Answer {
+    /// Appends its bytes. They are owed in this order, since `headers` is one stream for all of them.
+    pub(super) fn put(self, headers: &mut HeaderEncoder, out: &mut BytesMut) {
+        match self {
+            Self::Reply { stream } => {
+                let mut block = BytesMut::new();
+                headers.encode(&[], &mut block);
+                put_syn_reply(out, stream, false, &block);
+            }
+            Self::Text { stream, text } => {
+                out.put_slice(&data_head(stream, text.len(), false));
+                out.put_slice(text.as_bytes());
+            }
+            Self::Fin { stream } => out.put_slice(&data_head(stream, 0, true)),
+            Self::Reset { stream, status } => put_rst_stream(out, stream, status),
+            Self::Pong { id } => put_ping(out, id),
+        }
+    }
 }
 
 impl Pair {
