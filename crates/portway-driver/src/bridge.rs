@@ -10,6 +10,7 @@ use event_listener::EventListener;
 use portway_proto::{CloseReason, Event, OpenError, Port, Session, StreamEvent, StreamId};
 
 use crate::connection::{Connection, Moved};
+use crate::notice::Notice;
 use crate::relay::{
     Local, PodSocket, Relay, RelayEnd, RelayFailure, RelayReport, RelayRules, RelayTotals,
 };
@@ -29,9 +30,9 @@ pub struct Bridge<R: Runtime, T, S> {
     rules: RelayRules,
     relays: Vec<Relay<S>>,
     pods: Option<Pods<S>>,
-    retire: Option<EventListener>,
-    close: Option<EventListener>,
-    stop: Option<EventListener>,
+    retire: Notice,
+    close: Notice,
+    stop: Notice,
     meter: Option<Arc<dyn Meter>>,
     deadline: Deadline<R>,
     last_moved: Instant,
@@ -98,9 +99,9 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             rules,
             relays: Vec::new(),
             pods: None,
-            retire: None,
-            close: None,
-            stop: None,
+            retire: Notice::default(),
+            close: Notice::default(),
+            stop: Notice::default(),
             meter: None,
             deadline: Deadline::new(),
             last_moved,
@@ -128,20 +129,20 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
 
     /// Takes no new streams once told so, and closes the session with its last one.
     pub fn with_retire(mut self, retire: EventListener) -> Self {
-        self.retire = Some(retire);
+        self.retire = Notice::new(Some(retire));
         self
     }
 
     /// Closes the session when told to, with a goodbye: [`CloseReason::Shutdown`]. What the peer has
     /// sent until then still goes to the sockets, which are reset behind it.
     pub fn with_close(mut self, close: EventListener) -> Self {
-        self.close = Some(close);
+        self.close = Notice::new(Some(close));
         self
     }
 
     /// Aborts everything when told to.
     pub fn with_stop(mut self, stop: EventListener) -> Self {
-        self.stop = Some(stop);
+        self.stop = Notice::new(Some(stop));
         self
     }
 
@@ -196,13 +197,13 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
 
     /// Moves what can be moved, until something is over.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<S>> {
-        if is_told(&mut self.stop, cx) {
+        if self.stop.take(cx) {
             self.abort();
         }
-        if is_told(&mut self.retire, cx) {
+        if self.retire.take(cx) {
             self.session.retire(CloseReason::Shutdown, self.runtime.now());
         }
-        if is_told(&mut self.close, cx) {
+        if self.close.take(cx) {
             self.session.close(CloseReason::Shutdown, self.runtime.now());
         }
         for _ in 0..Self::TURNS {
@@ -380,15 +381,6 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
             }
         }
     }
-}
-
-/// What is listened for has just happened.
-pub(crate) fn is_told(listener: &mut Option<EventListener>, cx: &mut Context<'_>) -> bool {
-    let told = listener.as_mut().is_some_and(|it| Pin::new(it).poll(cx).is_ready());
-    if told {
-        *listener = None;
-    }
-    told
 }
 
 impl<R: Runtime, T: fmt::Debug, S: fmt::Debug> fmt::Debug for Bridge<R, T, S> {

@@ -113,7 +113,6 @@ fn establish<R: Runtime, S: Socket>(
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::io::{self, IoSlice};
     use std::pin::pin;
     use std::sync::Mutex;
     use std::task::{Context, Poll, Waker};
@@ -123,7 +122,8 @@ mod tests {
     use portway_proto::handshake::Refusal;
 
     use super::*;
-    use crate::{Protocol, ReadBuf, ResolveError, Sleep};
+    use crate::socket::QuietSocket;
+    use crate::{Protocol, ResolveError, Sleep};
 
     #[derive(Clone)]
     struct NoTime;
@@ -152,37 +152,6 @@ mod tests {
         fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
     }
 
-    /// A connection on which nothing happens.
-    struct Quiet;
-
-    impl Socket for Quiet {
-        fn poll_read(
-            &mut self,
-            _: &mut Context<'_>,
-            _: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<usize>> {
-            Poll::Pending
-        }
-
-        fn poll_write_vectored(
-            &mut self,
-            _: &mut Context<'_>,
-            _: &[IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            Poll::Pending
-        }
-
-        fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-
-        fn poll_shutdown_write(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-
-        fn abort(&mut self) {}
-    }
-
     /// Grants or refuses (a status) in turn, and notes what it was asked for.
     #[derive(Clone, Default)]
     struct Scripted {
@@ -191,16 +160,20 @@ mod tests {
     }
 
     impl Connector for Scripted {
-        type Io = Quiet;
+        type Io = QuietSocket;
 
         async fn resolve(&self, ports: &[Port]) -> Result<Endpoint, ResolveError> {
             Ok(Endpoint::new("default", "web", ports))
         }
 
-        async fn dial(&self, _: &Endpoint, offer: &Offer) -> Result<Upgraded<Quiet>, DialError> {
+        async fn dial(
+            &self,
+            _: &Endpoint,
+            offer: &Offer,
+        ) -> Result<Upgraded<QuietSocket>, DialError> {
             self.asked.lock().unwrap().push(offer.forms().to_vec());
             match self.answers.lock().unwrap().pop_front().unwrap() {
-                Ok(form) => Ok(Upgraded::new(Quiet, bytes::Bytes::new(), form)),
+                Ok(form) => Ok(Upgraded::new(QuietSocket, bytes::Bytes::new(), form)),
                 Err(status) => Err(DialError::Refused {
                     at: "server".to_owned(),
                     namespace: "default".to_owned(),

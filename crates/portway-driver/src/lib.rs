@@ -36,6 +36,7 @@ mod listen;
 mod mask;
 mod negotiation;
 mod net;
+mod notice;
 mod options;
 mod pool;
 mod relay;

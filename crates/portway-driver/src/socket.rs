@@ -190,3 +190,33 @@ impl ReadSize {
         }
     }
 }
+
+/// A connection on which nothing happens.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct QuietSocket;
+
+#[cfg(test)]
+impl Socket for QuietSocket {
+    fn poll_read(&mut self, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown_write(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn abort(&mut self) {}
+}

@@ -11,12 +11,12 @@ use portway_proto::{
 
 use super::lingering::Lingerer;
 use super::mailbox::Mailbox;
-use super::notice::Notice;
 use super::rooms::{Review, RoomId};
 use super::{Guest, Pool, Ticket};
 use crate::bridge::Step;
 use crate::connection::Moved;
 use crate::dial::Dialled;
+use crate::notice::Notice;
 use crate::relay::{Local, RelayEnd};
 use crate::runtime::Deadline;
 use crate::{

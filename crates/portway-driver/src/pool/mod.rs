@@ -10,7 +10,6 @@ mod host;
 mod keeping;
 mod lingering;
 mod mailbox;
-mod notice;
 mod rooms;
 
 pub(crate) use guest::{Guest, Ticket};

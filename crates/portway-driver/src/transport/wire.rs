@@ -106,46 +106,14 @@ impl<S: Socket> Transport for WireTransport<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::IoSlice;
-
     use super::*;
-    use crate::ReadBuf;
-
-    struct Nowhere;
-
-    impl Socket for Nowhere {
-        fn poll_read(
-            &mut self,
-            _: &mut Context<'_>,
-            _: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<usize>> {
-            Poll::Pending
-        }
-
-        fn poll_write_vectored(
-            &mut self,
-            _: &mut Context<'_>,
-            _: &[IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            Poll::Pending
-        }
-
-        fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-
-        fn poll_shutdown_write(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-
-        fn abort(&mut self) {}
-    }
+    use crate::socket::QuietSocket;
 
     #[test]
     fn only_plain_spdy_has_no_websocket() {
         let raw = |form| {
             let transport =
-                WireTransport::for_form(form, Side::Client, Nowhere, Bytes::new(), 1, 1);
+                WireTransport::for_form(form, Side::Client, QuietSocket, Bytes::new(), 1, 1);
             matches!(transport, WireTransport::Raw(_))
         };
         let forms = [WireForm::V4, WireForm::V4Base64, WireForm::Tunnel, WireForm::Spdy];

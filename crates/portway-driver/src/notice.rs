@@ -5,21 +5,23 @@ use std::task::Context;
 use event_listener::EventListener;
 
 /// Something that a task is told once.
-#[derive(Debug)]
-pub(super) enum Notice {
+#[derive(Debug, Default)]
+pub(crate) enum Notice {
     Awaited(EventListener),
     Due,
+    /// It was, or never will be.
+    #[default]
     Heeded,
 }
 
 impl Notice {
     /// `None`: it has happened already.
-    pub(super) fn new(listener: Option<EventListener>) -> Self {
+    pub(crate) fn new(listener: Option<EventListener>) -> Self {
         listener.map_or(Self::Due, Self::Awaited)
     }
 
     /// True once, when it has happened.
-    pub(super) fn take(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn take(&mut self, cx: &mut Context<'_>) -> bool {
         let due = match self {
             Self::Awaited(listener) => Pin::new(listener).poll(cx).is_ready(),
             Self::Due => true,
