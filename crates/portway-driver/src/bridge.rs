@@ -197,14 +197,15 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
 
     /// Moves what can be moved, until something is over.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<S>> {
-        if self.stop.take(cx) {
-            self.abort();
-        }
         if self.retire.take(cx) {
             self.session.retire(CloseReason::Shutdown, self.runtime.now());
         }
         if self.close.take(cx) {
             self.session.close(CloseReason::Shutdown, self.runtime.now());
+        }
+        // Last: who is told of both at once, in the order of `Lifecycle::abort`, is to say no goodbye.
+        if self.stop.take(cx) {
+            self.abort();
         }
         for _ in 0..Self::TURNS {
             let moved = self.turn(cx);
