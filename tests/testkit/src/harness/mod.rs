@@ -32,3 +32,34 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("ws_decode", ws::decode),
     ("ws_roundtrip", ws::roundtrip),
 ];
+
+/// What the seeds of every harness go through.
+#[cfg(test)]
+mod seeds {
+    use std::path::Path;
+
+    use super::TARGETS;
+
+    /// Writes seeds (target, name, bytes) to where the fuzzer and `tests/corpus.rs` look for them.
+    pub(super) fn write<N: AsRef<Path>>(
+        seeds: impl IntoIterator<Item = (&'static str, N, Vec<u8>)>,
+    ) {
+        let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus"));
+        for (target, name, bytes) in seeds {
+            let folder = corpus.join(target);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
+    }
+
+    /// Each goes through the body of its target.
+    pub(super) fn check<N: AsRef<Path>>(
+        seeds: impl IntoIterator<Item = (&'static str, N, Vec<u8>)>,
+    ) {
+        for (target, name, bytes) in seeds {
+            let (_, body) = TARGETS.iter().find(|(known, _)| *known == target).unwrap();
+            let result = std::panic::catch_unwind(|| body(&bytes));
+            assert!(result.is_ok(), "{target}/{}", name.as_ref().display());
+        }
+    }
+}

@@ -79,8 +79,6 @@ const HEADER: usize = 5;
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::spdy_oracle::{blocks, content, recorded};
     use crate::transcript::Transcript;
@@ -89,23 +87,12 @@ mod tests {
     #[test]
     #[ignore = "writes files"]
     fn write_spdy_seeds() {
-        let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus"));
-        for (target, name, bytes) in seeds() {
-            let folder = corpus.join(target);
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join(name), bytes).unwrap();
-        }
+        crate::harness::seeds::write(seeds());
     }
 
     #[test]
     fn every_spdy_seed_passes() {
-        for (target, name, bytes) in seeds() {
-            let result = std::panic::catch_unwind(|| match target {
-                "spdy_frame" => frame(&bytes),
-                _ => headers(&bytes),
-            });
-            assert!(result.is_ok(), "{target}/{name}");
-        }
+        crate::harness::seeds::check(seeds());
     }
 
     fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {

@@ -85,31 +85,18 @@ fn message(kind: Kind, head: u8, length: usize, byte: impl Fn(usize) -> u8) -> T
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     /// Writes the seeds of both targets: `cargo test -p portway-testkit -- --ignored write_ws_seeds`.
     #[test]
     #[ignore = "writes files"]
     fn write_ws_seeds() {
-        let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus"));
-        for (target, name, bytes) in seeds() {
-            let folder = corpus.join(target);
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join(name), bytes).unwrap();
-        }
+        crate::harness::seeds::write(seeds());
     }
 
     #[test]
     fn every_ws_seed_passes() {
-        for (target, name, bytes) in seeds() {
-            let result = std::panic::catch_unwind(|| match target {
-                "ws_decode" => decode(&bytes),
-                _ => roundtrip(&bytes),
-            });
-            assert!(result.is_ok(), "{target}/{name}");
-        }
+        crate::harness::seeds::check(seeds());
     }
 
     fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {

@@ -1,32 +1,20 @@
 //! The committed seeds of the targets here.
 
-use std::path::Path;
-
 use portway_proto::WireForm;
 
 use super::encode;
-use crate::harness::TARGETS;
 use crate::transcript::{Seen, Transcript};
 
 /// Writes the seeds: `cargo test -p portway-testkit -- --ignored write_session_seeds`.
 #[test]
 #[ignore = "writes files"]
 fn write_session_seeds() {
-    let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus"));
-    for (target, name, bytes) in seeds() {
-        let folder = corpus.join(target);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(name), bytes).unwrap();
-    }
+    crate::harness::seeds::write(seeds());
 }
 
 #[test]
 fn every_session_seed_passes() {
-    for (target, name, bytes) in seeds() {
-        let (_, body) = TARGETS.iter().find(|(known, _)| *known == target).unwrap();
-        let result = std::panic::catch_unwind(|| body(&bytes));
-        assert!(result.is_ok(), "{target}/{name}");
-    }
+    crate::harness::seeds::check(seeds());
 }
 
 fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
