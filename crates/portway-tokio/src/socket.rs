@@ -1,12 +1,13 @@
+use std::future::Future;
 use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use portway_driver::{Listener, ReadBuf, Socket, listening_socket};
 use socket2::SockRef;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A TCP connection of tokio's.
@@ -41,13 +42,10 @@ impl Socket for TokioSocket {
                 result => return Poll::Ready(result),
             }
         }
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read_buf(&mut buf.space()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        // First without memory, which only what is there needs. Then not `try_read_buf`: after a read
+        // that left room it would ask the system once more, only to hear that there is nothing.
+        ready!(self.stream.poll_read_ready(cx))?;
+        pin!(self.stream.read_buf(&mut buf.space())).poll(cx)
     }
 
     fn poll_write_vectored(

@@ -1,13 +1,16 @@
-//! What the server allows: fixed SPDY bytes on a session that stands, and the wait for the echo.
-//! Beside it the same through a plain relay, through kubectl, and through any forwarder that is named.
+//! What the server allows: a forwarder that does nothing but replay fixed SPDY bytes on sessions that
+//! stand, once with nothing between two connections, and once with the same bytes as portway: the five
+//! pings that prove a session healthy before it is used again, their answers awaited. Beside it the same
+//! load through a plain relay, through kubectl, and through any forwarder that is named.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it is for")]
 #![allow(clippy::unwrap_used, reason = "a figure or nothing")]
 
+use std::collections::VecDeque;
 use std::env;
 use std::io::{self, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portway_interop::load::{self, Report};
 use portway_interop::{Kubectl, Peer, Relay, Target, require_go};
@@ -20,12 +23,15 @@ and how many of these a second are done by 32 at once. NAME=ADDRESS is where ano
 port 8080 listens.
 ";
 
-/// How many in a row are measured, and how many before that are not.
+/// How many in a row are measured.
 const ROUNDS: usize = 500;
-const WARM_UP: usize = 100;
 const WORKERS: usize = 32;
-const STORM: usize = 2_000;
-const ECHO: [u8; 64] = [b'e'; 64];
+/// In turn, where the last one's pings have to be answered first.
+const SESSIONS: usize = 8;
+const PINGS: u32 = 5;
+/// The first word of a PING.
+const PING: u32 = 0x8003_0006;
+const ECHO: usize = 64;
 
 fn main() {
     let named: Vec<(String, SocketAddr)> = env::args()
@@ -49,8 +55,12 @@ fn main() {
 
     let relay = Relay::start([8080], |port| peer.pod_addr(port), None);
     through("relay", &Target::new(relay.addrs()));
-    raw("raw SPDY in the tunnel", &peer, true);
-    raw("raw SPDY, plain", &peer, false);
+    for (tunnelled, form) in [(true, "tunnel"), (false, "plain")] {
+        for (checked, how) in [(false, ""), (true, ", checked")] {
+            let raw = Raw::start(&peer, tunnelled, checked).unwrap();
+            through(&format!("raw, {form}{how}"), &Target::new(move |_| raw.addr));
+        }
+    }
     for (kubectl, websockets) in
         Kubectl::all().into_iter().flat_map(|kubectl| [(kubectl.clone(), true), (kubectl, false)])
     {
@@ -88,35 +98,38 @@ fn failed(name: &str) -> impl Fn(String) -> Report {
     }
 }
 
-/// With nothing between us and the server, on sessions that stand.
-fn raw(name: &str, peer: &Peer, tunnelled: bool) {
-    let mut session = Session::open(peer, tunnelled).unwrap();
-    for _ in 0..WARM_UP {
-        session.echo().unwrap();
-    }
-    let mut times: Vec<_> = (0..ROUNDS).map(|_| session.echo().unwrap()).collect();
-    times.sort_unstable();
+fn row(name: &str, median: f64, p99: f64, per_second: f64) {
+    println!("{name:<24} {median:>9.2} ms {p99:>9.2} ms {per_second:>12.0}/s");
+}
 
-    let mut sessions: Vec<_> =
-        (0..WORKERS).map(|_| Session::open(peer, tunnelled).unwrap()).collect();
-    let start = Instant::now();
-    thread::scope(|scope| {
-        for session in &mut sessions {
-            scope.spawn(|| {
-                for _ in 0..STORM / WORKERS {
-                    session.echo().unwrap();
+/// Forwards the echo over bytes that are known beforehand, on sessions that stand.
+struct Raw {
+    addr: SocketAddr,
+}
+
+impl Raw {
+    /// As many connections at once as the load makes. Checked: five pings after each, and another
+    /// session for the next until they are answered.
+    fn start(peer: &Peer, tunnelled: bool, checked: bool) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        for _ in 0..WORKERS {
+            let listener = listener.try_clone()?;
+            let sessions = if checked { SESSIONS } else { 1 };
+            let sessions = (0..sessions).map(|_| Session::open(peer, tunnelled));
+            let mut sessions = sessions.collect::<io::Result<VecDeque<_>>>()?;
+            thread::spawn(move || {
+                loop {
+                    let (local, _) = listener.accept().unwrap();
+                    let mut session = sessions.pop_front().unwrap();
+                    session.await_pongs().unwrap();
+                    session.echo(local).unwrap();
+                    session.end_stream(checked).unwrap();
+                    sessions.push_back(session);
                 }
             });
         }
-    });
-    let rounds = f64::from(u32::try_from(STORM / WORKERS * WORKERS).unwrap());
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let rate = rounds / start.elapsed().as_secs_f64();
-    row(name, ms(times[ROUNDS / 2]), ms(times[ROUNDS * 99 / 100]), rate);
-}
-
-fn row(name: &str, median: f64, p99: f64, per_second: f64) {
-    println!("{name:<24} {median:>9.2} ms {p99:>9.2} ms {per_second:>12.0}/s");
+        Ok(Self { addr: listener.local_addr()? })
+    }
 }
 
 /// One SPDY session, and nothing behind it that could be slow.
@@ -127,6 +140,8 @@ struct Session {
     /// Of the WebSocket frame that is being read, what is still to come.
     in_message: u64,
     streams: u32,
+    /// Of all pings.
+    unanswered: u32,
 }
 
 impl Session {
@@ -156,40 +171,69 @@ impl Session {
             answer.push(byte[0]);
         }
         assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&answer));
-        Ok(Self { input, output, tunnelled, in_message: 0, streams: 0 })
+        Ok(Self { input, output, tunnelled, in_message: 0, streams: 0, unanswered: 0 })
     }
 
-    /// Opens a forward, sends 64 bytes with it, and waits until they are back. How long that took.
-    fn echo(&mut self) -> io::Result<Duration> {
+    /// Opens a forward, sends the 64 bytes of the program with it, and gives it the answer; until the
+    /// program has gone.
+    fn echo(&mut self, mut local: TcpStream) -> io::Result<()> {
+        local.set_nodelay(true)?;
+        let mut echo = [0; ECHO];
+        local.read_exact(&mut echo)?;
         let (errors, data) = (4 * self.streams + 1, 4 * self.streams + 3);
         let mut bytes = Vec::with_capacity(512);
         syn_stream(&mut bytes, errors, "error", self.streams);
         syn_stream(&mut bytes, data, "data", self.streams);
-        data_frame(&mut bytes, data, &ECHO, false);
+        data_frame(&mut bytes, data, &echo, false);
         self.streams += 1;
-
-        let start = Instant::now();
         self.send(&bytes)?;
-        let mut missing = ECHO.len();
+
+        let mut missing = ECHO;
         while missing > 0 {
-            let mut head = [0; 8];
-            self.read(&mut head)?;
-            let [a, b, c, d, _, length @ ..] = head;
-            let stream = u32::from_be_bytes([a, b, c, d]);
-            let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
-            let mut payload = vec![0; length];
-            self.read(&mut payload)?;
+            let (stream, payload) = self.frame()?;
             if stream == data {
-                assert_eq!(payload, ECHO[..length], "another echo");
-                missing -= length;
+                local.write_all(&payload)?;
+                missing -= payload.len();
             }
             // All else is the end of an earlier one, or a SYN_REPLY that says nothing.
         }
-        let took = start.elapsed();
-        bytes.clear();
-        data_frame(&mut bytes, data, &[], true);
-        self.send(&bytes)?;
-        Ok(took)
+        assert_eq!(local.read(&mut echo)?, 0, "more than one echo");
+        Ok(())
+    }
+
+    /// Ends the last stream, and asks for the session's health.
+    fn end_stream(&mut self, checked: bool) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(128);
+        data_frame(&mut bytes, 4 * self.streams - 1, &[], true);
+        if checked {
+            for number in 0..PINGS {
+                bytes.extend(PING.to_be_bytes());
+                bytes.extend([0, 0, 0, 4]);
+                bytes.extend((2 * (self.streams * PINGS + number) + 1).to_be_bytes());
+            }
+            self.unanswered += PINGS;
+        }
+        self.send(&bytes)
+    }
+
+    fn await_pongs(&mut self) -> io::Result<()> {
+        while self.unanswered > 0 {
+            self.frame()?;
+        }
+        Ok(())
+    }
+
+    /// The first word of the next frame, and what it carries.
+    fn frame(&mut self) -> io::Result<(u32, Vec<u8>)> {
+        let mut head = [0; 8];
+        self.read(&mut head)?;
+        let [a, b, c, d, _, length @ ..] = head;
+        let first = u32::from_be_bytes([a, b, c, d]);
+        let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
+        let mut payload = vec![0; length];
+        self.read(&mut payload)?;
+        self.unanswered -= u32::from(first == PING);
+        Ok((first, payload))
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
