@@ -3,7 +3,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use portway_server::{LocalPod, LocalPods, Server, Serving};
-use portway_tokio::{Port, Tokio};
+use portway_tokio::{Port, RelayRules, Tokio};
 use tokio::runtime::Runtime;
 
 /// portway's own server, with a pod `web` whose port 80 is an echo and which refuses all others.
@@ -15,12 +15,16 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
+        let http = Port::new(80).expect("not zero");
+        Self::with_pod(LocalPod::closed().with_port(http, echo()), RelayRules::RUNTIME)
+    }
+
+    /// With `pod` as `web`, and what its container runtime does at the end of one direction.
+    pub(crate) fn with_pod(pod: LocalPod, rules: RelayRules) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let tokio = Tokio::new(runtime.handle().clone());
-        let http = Port::new(80).expect("not zero");
-        let pod = LocalPod::closed().with_port(http, echo());
         let pods = LocalPods::new(tokio.clone()).with("default", "web", pod);
-        let server = Server::new(tokio, pods);
+        let server = Server::new(tokio, pods).with_rules(rules);
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let serving = runtime.block_on(server.listen(anywhere)).expect("a port");
         Self { serving, _runtime: runtime }

@@ -1,10 +1,8 @@
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::time::Duration;
+use std::net::{TcpListener, TcpStream};
 
 use crate::cluster::{Cluster, expect_echo};
 use crate::process::{PATIENCE, Portway};
-use crate::v4_server::V4Server;
 
 #[test]
 fn localhost_is_both_loopback_addresses_with_one_port() {
@@ -111,28 +109,6 @@ fn without_a_probe_a_server_is_not_needed_before_a_program_connects() {
         portway.stderr.next(),
         format!("connection 1 ({local} -> 80): cannot connect to {at}: {refused}")
     );
-}
-
-#[test]
-fn a_pod_that_owes_nothing_is_given_up_when_the_command_line_says_so() {
-    let (sender, ends) = std::sync::mpsc::channel();
-    let server = V4Server::start(move |session| {
-        session.announce(80);
-        let asked = session.receive().is_some();
-        if asked {
-            while session.receive().is_some() {}
-            let _ = sender.send(());
-        }
-    });
-    let portway = Portway::start(&format!(
-        "web :80 --half-close 0.1 --address 127.0.0.1 --server http://{}",
-        server.address()
-    ));
-    let mut program = TcpStream::connect(portway.forwarding(80)).unwrap();
-    program.write_all(b"ask").unwrap();
-    program.shutdown(Shutdown::Write).unwrap();
-    // By default the silence has to last for 5 s.
-    ends.recv_timeout(Duration::from_secs(4)).expect("the session ends");
 }
 
 #[test]
