@@ -24,10 +24,10 @@ pub fn best_pod<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<&'a Pod> 
 /// # Errors
 /// It does not run (yet).
 pub fn check_running(pod: &Pod) -> Result<(), NotRunning> {
-    match &pod.status.phase {
-        Phase::Running => Ok(()),
-        phase => Err(NotRunning { name: pod.metadata.name.clone(), phase: phase.clone() }),
+    if pod.status.phase == Phase::Running {
+        return Ok(());
     }
+    Err(NotRunning { name: pod.metadata.name.clone(), phase: pod.status.phase.clone() })
 }
 
 /// Less is better.
@@ -126,7 +126,9 @@ mod tests {
                 pod["status"]["conditions"][1] = json!({"type": "Ready", "status": "False", "lastTransitionTime": "2025-01-01T00:00:00Z"});
                 pod["status"]["containerStatuses"] = json!([]);
             }),
-            pod("not ready, restarted", |pod| pod["status"]["conditions"] = json!([])),
+            pod("not ready, restarted, for longer", |pod| {
+                pod["status"]["conditions"][1] = json!({"type": "Ready", "status": "False", "lastTransitionTime": "2024-01-01T00:00:00Z"});
+            }),
             pod("unknown", |pod| pod["status"]["phase"] = json!("Unknown")),
             pod("pending", |pod| pod["status"]["phase"] = json!("Pending")),
             pod("nowhere", |pod| pod["spec"] = json!({})),
