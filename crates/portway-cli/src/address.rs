@@ -2,9 +2,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::str::FromStr;
 
+use portway_resolve::PortMapping;
 use portway_tokio::Mapping;
-
-use crate::ports::PortSpec;
 
 /// One item of `--address` (protocol.md E.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +42,7 @@ impl std::error::Error for InvalidAddress {}
 ///
 /// A mapping is either `localhost`, of which one address is enough, or addresses that all have to
 /// work. Where both are asked for, the loopback addresses of this machine are found out first.
-pub(crate) fn mapping(spec: PortSpec, addresses: &[Address]) -> Mapping {
+pub(crate) fn mapping(spec: PortMapping, addresses: &[Address]) -> Mapping {
     let mapping = Mapping::new(spec.local, spec.remote);
     let ips: Vec<IpAddr> = addresses.iter().filter_map(Address::ip).collect();
     let localhost = addresses.contains(&Address::Localhost);
@@ -106,7 +105,7 @@ mod tests {
 
     #[test]
     fn localhost_alone_is_left_to_the_library() {
-        let spec: PortSpec = ":80".parse().unwrap();
+        let spec = crate::ports::parse(":80").unwrap();
         let expected = Mapping::new(0, spec.remote);
         assert_eq!(mapping(spec, &[Address::Localhost]), expected);
         assert_eq!(mapping(spec, &[Address::Localhost, Address::Localhost]), expected);
@@ -114,7 +113,7 @@ mod tests {
 
     #[test]
     fn addresses_are_sorted_as_text_and_each_is_opened_once() {
-        let spec: PortSpec = ":80".parse().unwrap();
+        let spec = crate::ports::parse(":80").unwrap();
         let given = ["::1", "127.0.0.2", "127.0.0.1", "127.0.0.2"].map(|a| Address::Ip(ip(a)));
         let expected = ["127.0.0.1", "127.0.0.2", "::1"].map(ip);
         assert_eq!(mapping(spec, &given), Mapping::new(0, spec.remote).on(expected));
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn localhost_beside_addresses_is_what_this_machine_has_of_it() {
-        let spec: PortSpec = ":80".parse().unwrap();
+        let spec = crate::ports::parse(":80").unwrap();
         let given = [Address::Localhost, Address::Ip(ip("127.0.0.2"))];
         let v4 = ["127.0.0.1", "127.0.0.2"].map(ip);
         let both = ["127.0.0.1", "127.0.0.2", "::1"].map(ip);

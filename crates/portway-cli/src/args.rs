@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use portway_resolve::PortMapping;
 use portway_tokio::Protocol;
 use portway_tokio::proto::HalfClose;
 
@@ -11,7 +12,7 @@ use crate::address::Address;
 use crate::half_close;
 use crate::header::Header;
 use crate::output;
-use crate::ports::{PortSpec, collision};
+use crate::ports::{self, collision};
 use crate::target::PodName;
 
 /// Forward local ports into a Kubernetes pod. Every connection has a session of its own: none slows
@@ -50,8 +51,8 @@ pub(crate) struct ForwardArgs {
     pub(crate) pod: PodName,
 
     /// 5000: the same port on both sides; 8888:5000: local 8888; :5000: a free local port
-    #[arg(required = true, value_name = "[LOCAL:]REMOTE")]
-    pub(crate) ports: Vec<PortSpec>,
+    #[arg(required = true, value_name = "[LOCAL:]REMOTE", value_parser = ports::parse)]
+    pub(crate) ports: Vec<PortMapping>,
 
     /// The API server in plain HTTP, such as the http://127.0.0.1:8001 of `kubectl proxy`
     #[arg(long, value_name = "URL")]

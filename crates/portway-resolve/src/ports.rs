@@ -1,3 +1,5 @@
+use std::fmt;
+
 use portway_proto::Port;
 
 use crate::object::{Pod, Service, TargetPort, Transport};
@@ -11,6 +13,17 @@ pub struct PortMapping {
     pub local: u16,
     /// The port in the pod.
     pub remote: Port,
+}
+
+impl fmt::Display for PortMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { local, remote } = self;
+        match *local {
+            0 => write!(f, ":{remote}"),
+            local if local == remote.get() => write!(f, "{local}"),
+            local => write!(f, "{local}:{remote}"),
+        }
+    }
 }
 
 /// Ports of a pod (protocol.md E.1). A number need not be declared by the pod; a name must.
@@ -212,10 +225,7 @@ mod tests {
     /// `LOCAL:REMOTE` of what a spec means, or the error.
     fn shown(mapped: Result<Vec<PortMapping>, PortError>) -> String {
         match mapped {
-            Ok(mapped) => {
-                let mapped = mapped.iter().map(|it| format!("{}:{}", it.local, it.remote));
-                mapped.collect::<Vec<_>>().join(" ")
-            }
+            Ok(mapped) => mapped.iter().map(PortMapping::to_string).collect::<Vec<_>>().join(" "),
             Err(error) => error.to_string(),
         }
     }
@@ -237,19 +247,19 @@ mod tests {
 
     #[test]
     fn a_number_of_a_pod_is_itself_declared_or_not() {
-        expect_pod("8080", "8080:8080");
-        expect_pod("1234", "1234:1234");
-        expect_pod("80:8080 :8080 0:1", "80:8080 0:8080 0:1");
-        expect_pod("9001", "9001:9001");
+        expect_pod("8080", "8080");
+        expect_pod("1234", "1234");
+        expect_pod("80:8080 :8080 0:1", "80:8080 :8080 :1");
+        expect_pod("9001", "9001");
     }
 
     #[test]
     fn a_name_of_a_pod_is_looked_for_in_containers_first() {
-        expect_pod("http", "8080:8080");
+        expect_pod("http", "8080");
         expect_pod("80:http", "80:8080");
-        expect_pod(":http", "0:8080");
-        expect_pod("admin", "9000:9000");
-        expect_pod("mesh", "15090:15090");
+        expect_pod(":http", ":8080");
+        expect_pod("admin", "9000");
+        expect_pod("mesh", "15090");
         expect_pod(
             "80 https",
             "pod 'web-0' does not have a named port 'https'; of named ports it has http, dns, dns-tcp, statsd, admin, admin, mesh",
@@ -259,8 +269,8 @@ mod tests {
 
     #[test]
     fn udp_is_refused_only_where_no_tcp_port_shares_the_number() {
-        expect_pod("53", "53:53");
-        expect_pod("dns", "53:53");
+        expect_pod("53", "53");
+        expect_pod("dns", "53");
         let refused = |given| {
             format!("UDP protocol is not supported for {given}: port-forward carries TCP only")
         };
@@ -284,8 +294,8 @@ mod tests {
     fn a_services_port_leads_to_its_target() {
         for (port, expected) in [
             (json!({"port": 443, "targetPort": 8443}), "443:8443"),
-            (json!({"port": 443}), "443:443"),
-            (json!({"port": 443, "targetPort": 0}), "443:443"),
+            (json!({"port": 443}), "443"),
+            (json!({"port": 443, "targetPort": 0}), "443"),
             (json!({"port": 443, "targetPort": "http"}), "443:8080"),
             (json!({"port": 443, "targetPort": "mesh"}), "443:15090"),
         ] {
@@ -296,7 +306,7 @@ mod tests {
             {"name": "http", "port": 80, "targetPort": "http"},
         ]});
         expect_service(&ports, "https http", "443:8443 80:8080");
-        expect_service(&ports, "9443:https :443 0:http", "9443:8443 0:8443 0:8080");
+        expect_service(&ports, "9443:https :443 0:http", "9443:8443 :8443 :8080");
     }
 
     #[test]
@@ -332,7 +342,7 @@ mod tests {
     fn an_empty_name_is_that_of_the_unnamed_port() {
         let unnamed = json!({"ports": [{"port": 80, "targetPort": 8080}]});
         expect_service(&unnamed, "8888:", "8888:8080");
-        expect_service(&unnamed, "0:", "0:8080");
+        expect_service(&unnamed, "0:", ":8080");
         expect_service(&unnamed, ":", "80:8080");
         expect_service(
             &json!({"ports": [{"name": "http", "port": 80}]}),
@@ -347,7 +357,7 @@ mod tests {
             {"name": "https", "port": 443, "targetPort": 8443},
             {"name": "http", "port": 80, "targetPort": "nowhere"},
         ]});
-        expect_service(&headless, "443 80 1234", "443:443 80:80 1234:1234");
-        expect_service(&headless, "https 1:http", "443:443 1:80");
+        expect_service(&headless, "443 80 1234", "443 80 1234");
+        expect_service(&headless, "https 1:http", "443 1:80");
     }
 }

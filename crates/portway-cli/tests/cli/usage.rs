@@ -30,11 +30,11 @@ const NONSENSE: &[(&str, &str)] = &[
     ),
     (
         "web 70000",
-        "invalid value '70000' for '<[LOCAL:]REMOTE>...': remote port '70000' is not a port; a port is a whole number from 1 to 65535",
+        "invalid value '70000' for '<[LOCAL:]REMOTE>...': remote port '70000' is neither a whole number from 1 to 65535 nor a name (lower-case letters, digits and hyphens)",
     ),
     (
         "web x!",
-        "invalid value 'x!' for '<[LOCAL:]REMOTE>...': remote port 'x!' is not a port; a port is a whole number from 1 to 65535",
+        "invalid value 'x!' for '<[LOCAL:]REMOTE>...': remote port 'x!' is neither a whole number from 1 to 65535 nor a name (lower-case letters, digits and hyphens)",
     ),
     (
         "web 5000 5000",
