@@ -8,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::Pin;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -107,6 +108,39 @@ fn the_end_is_a_fin_and_an_abort_a_reset() {
 }
 
 #[test]
+fn a_write_that_the_system_does_not_take_goes_on_once_it_does() {
+    const ENOUGH: usize = 64 * 1024 * 1024;
+    let listener = TcpListener::bind(LOCALHOST).unwrap();
+    let to = Addr::Ip(listener.local_addr().unwrap());
+    run(async |rt| {
+        let mut socket = rt.connect(&to).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let (full, is_full) = channel();
+        let reader = thread::spawn(move || {
+            is_full.recv().unwrap();
+            let mut got = Vec::new();
+            peer.read_to_end(&mut got).unwrap();
+            got.len()
+        });
+        let (zeros, mut sent) = (vec![0; 1024 * 1024], 0);
+        while sent < ENOUGH {
+            let bufs = [IoSlice::new(&zeros[..zeros.len().min(ENOUGH - sent)])];
+            sent += poll_fn(|cx| {
+                let written = socket.poll_write_vectored(cx, &bufs);
+                if written.is_pending() {
+                    let _ = full.send(());
+                }
+                written
+            })
+            .await
+            .unwrap();
+        }
+        drop(socket);
+        assert_eq!(reader.join().unwrap(), ENOUGH);
+    });
+}
+
+#[test]
 fn nobody_there_is_an_error() {
     let gone = TcpListener::bind(LOCALHOST).unwrap().local_addr().unwrap();
     run(async |rt| {
@@ -141,7 +175,8 @@ fn timers_can_be_moved_and_fire_in_their_order() {
 
 #[test]
 fn a_task_is_woken_from_another_thread() {
-    run(async |_| {
+    run(async |rt| {
+        let start = rt.now();
         let slot = Arc::new(Mutex::new((false, None::<Waker>)));
         let theirs = Arc::clone(&slot);
         let other = thread::spawn(move || {
@@ -163,6 +198,7 @@ fn a_task_is_woken_from_another_thread() {
         })
         .await;
         other.join().unwrap();
+        assert!(start.elapsed() < PATIENCE / 2, "it was not woken, a timer was");
     });
 }
 
