@@ -27,9 +27,3 @@ mod socket;
 pub use portway_driver::*;
 pub use runtime::{Tokio, TokioSleep};
 pub use socket::{TokioListener, TokioSocket};
-
-/// The examples of the README, so that they are compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-#[derive(Debug)]
-pub struct Readme;

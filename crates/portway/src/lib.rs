@@ -1,0 +1,51 @@
+//! Forwards local ports into Kubernetes pods, on any async runtime.
+//!
+//! A runtime is a feature and a type, and the verbs of [`PortForward`] are methods of it:
+//!
+//! | feature | type | the runtime |
+//! |---|---|---|
+//! | `tokio` | `Tokio` | tokio |
+//! | `smol` | `Smol` | smol |
+//! | `async-std` | `AsyncStd` | async-std, which is discontinued: for programs that run on it today |
+//!
+//! None is on by default, none brings another one with it, and any of them go together. A runtime of
+//! your own is [two traits](Runtime) away, with no feature at all.
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use portway::{Mapping, Options, Port, PortForward, Tokio};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rt = Tokio::current();
+//! let pod = rt.http("http://127.0.0.1:8001", "default", "web-0")?;
+//! let http = Port::new(80).expect("not zero");
+//!
+//! // A real local port:
+//! let listening = rt.listen(pod.clone(), [Mapping::new(8080, http)], Options::new()).await?;
+//! println!("http://{} leads into the pod", listening.local_addr());
+//!
+//! // Or bytes in process:
+//! let mut forward = rt.forward(pod, &[http], Options::new()).await?;
+//! let stream = forward.open(http)?;
+//! # drop(stream);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything else is said by the crates that this one is made of, `portway-driver` above all.
+
+pub use portway_driver::*;
+
+#[cfg(feature = "async-std")]
+pub use portway_async_std::{AsyncStd, AsyncStdListener, AsyncStdSleep, AsyncStdSocket};
+#[cfg(feature = "smol")]
+pub use portway_smol::{Smol, SmolListener, SmolSleep, SmolSocket};
+#[cfg(feature = "tokio")]
+pub use portway_tokio::{Tokio, TokioListener, TokioSleep, TokioSocket};
+
+/// The examples of the README, so that they are compiled.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../../../README.md")]
+#[derive(Debug)]
+pub struct Readme;
