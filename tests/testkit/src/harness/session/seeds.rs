@@ -127,7 +127,12 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     }
 
     // Side, form, ports, size of the buffer, seed; then messages and reads.
-    for (name, head) in [("client", [0, 0, 1, 0, 5]), ("server", [1, 1, 3, 2, 9])] {
+    for (name, head) in [
+        ("client", [0, 0, 1, 0, 5]),
+        ("server", [1, 1, 3, 2, 9]),
+        ("client-spdy", [2, 0, 1, 0, 5]),
+        ("server-spdy", [3, 1, 3, 2, 9]),
+    ] {
         let ops = [8, 60, 9, 60, 8, 60, 112, 184, 60, 8, 60, 9, 10, 0, 40, 113, 185, 10, 255, 8, 9];
         add("policy_diff", name, [&head[..], &ops].concat());
     }
@@ -140,6 +145,20 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             104, 4, 16, 48, 5, 9,
         ];
         add("api_misuse", &format!("life-{side}"), [&[side][..], &setup, &calls].concat());
+    }
+    // The same, and form and 2 x 3 more; what the other side says is as in `spdy_seeds`.
+    let setup = [0, 1, 5, 5, 4, 0, 0, 0, 0, 0, 0, 1, 3, 0, 5, 5, 4, 0, 0, 0, 0, 0, 0, 1, 3, 0];
+    let client = [
+        32, 0, 115, 0, 0, 115, 1, 48, 4, 200, 0, 0, 0, 20, 84, 4, 92, 4, 9, 64, 4, 64, 4, 76, 4,
+        116, 0, 80, 0, 0, 80, 1, 84, 4, 104, 4, 104, 4, 116, 119, 32, 48, 5, 9,
+    ];
+    let server = [
+        0, 136, 0, 0, 0, 136, 0, 1, 40, 0, 0, 0, 20, 84, 4, 92, 4, 9, 48, 4, 200, 76, 4, 76, 4, 0,
+        80, 0, 64, 4, 100, 4, 104, 4, 104, 4, 116, 32, 41, 48, 5, 9,
+    ];
+    for (side, calls) in [(2, &client[..]), (3, &server)] {
+        let bytes = [&[side][..], &setup, &[0; 7], calls].concat();
+        add("api_misuse", &format!("life-{side}"), bytes);
     }
     spdy_seeds(&mut add);
     seeds
