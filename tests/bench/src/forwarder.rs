@@ -5,6 +5,7 @@ use portway_tokio::{Listening, Mapping, Options, Port, PortForward};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::child::{pin, serve_parent};
+use crate::form::Form;
 use crate::site::PORTS;
 
 /// What is measured.
@@ -58,8 +59,8 @@ impl Forwarder {
         Some(Self { kind, read_size, name: name.to_owned() })
     }
 
-    fn options(&self) -> Options {
-        let options = Options::new();
+    fn options(&self, form: Form) -> Options {
+        let options = Options::new().with_protocol(form.protocol());
         match self.read_size {
             Some(bytes) => options.with_read_size(bytes),
             None => options,
@@ -68,10 +69,10 @@ impl Forwarder {
 }
 
 /// The child: `server` is the API server's address, or for a relay the programs' addresses.
-pub(crate) fn run(name: &str, server: &[&str]) {
+pub(crate) fn run(name: &str, form: &str, server: &[&str]) {
     pin(1);
     let forwarder = Forwarder::from_name(name).expect("the name of a forwarder");
-    let options = forwarder.options();
+    let options = forwarder.options(Form::from_name(form).expect("the name of a form"));
     match forwarder.kind {
         Kind::Tokio => threads().block_on(listen_tokio(server[0], options)),
         Kind::TokioCurrent => current().block_on(listen_tokio(server[0], options)),

@@ -12,12 +12,17 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it is for")]
 
 mod child;
+mod form;
 mod forwarder;
+mod input;
 mod load;
 mod peer;
 mod plan;
 mod report;
 mod site;
+mod spdy;
+mod upgrade;
+mod v4;
 mod ws;
 
 use std::alloc::System;
@@ -31,9 +36,10 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const USAGE: &str = "\
-usage: portway-bench [--quick] [--only FORWARDER]... [--skip-kubernetes] [--skip-small]
+usage: portway-bench [--quick] [--form FORM] [--only FORWARDER]... [--skip-kubernetes] [--skip-small]
 
   --quick            fewer and smaller rounds
+  --form FORM        v4, tunnel, spdy or all of them, which is the default
   --only FORWARDER   tokio, tokio-current, smol or relay-default; tokio@512 reads 512 KiB at a time, and
                      so on. The 64 KiB relay, which everything is compared with, is always there
   --skip-kubernetes  nothing in front of Kubernetes' own server
@@ -44,7 +50,7 @@ fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["forward", forwarder, server @ ..] => forwarder::run(forwarder, server),
+        ["forward", forwarder, form, server @ ..] => forwarder::run(forwarder, form, server),
         ["serve", kind] => peer::run(kind),
         options => match plan::Plan::parse(options) {
             Some(plan) => plan.run(),

@@ -3,11 +3,17 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
 use crate::child::serve_parent;
+use crate::form::Form;
 use crate::site::{ECHO, PORTS, SINK, SOURCE};
-use crate::ws::{WsPipe, prebuilt};
+use crate::spdy::SpdySession;
+use crate::upgrade::Upgrade;
+use crate::v4::{V4Pipe, prebuilt};
 
 /// Bytes that a source hands to the system at once.
 pub(crate) const BLOCK: usize = 512 * 1024;
+
+/// Payload of one message or frame of data, as Kubernetes sends them.
+pub(crate) const PIECE: usize = 32 * 1024;
 
 /// A connection as a program of the pod sees it.
 pub(crate) trait Pipe {
@@ -21,16 +27,22 @@ pub(crate) trait Pipe {
     fn close(&mut self) -> io::Result<()>;
 }
 
-/// The child: `v4` serves all ports behind one address, `plain` has an address for each.
+/// The child: `wire` serves all forms and ports behind one address, `plain` has an address for each
+/// port.
 pub(crate) fn run(kind: &str) {
     match kind {
-        "v4" => {
+        "wire" => {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             serve_parent(&[listener.local_addr().unwrap()]);
             let messages = prebuilt();
             accept(&listener, move |stream| {
-                let (pipe, port) = WsPipe::accept(stream, messages)?;
-                serve(if port == SINK { pipe.large_buffer() } else { pipe }, port)
+                let Upgrade { form, port, input, output } = Upgrade::accept(stream)?;
+                match form {
+                    Form::V4 => serve(V4Pipe::new(input, output, port, messages)?, port),
+                    Form::Tunnel | Form::Spdy => {
+                        SpdySession::new(input, output, form == Form::Tunnel).serve()
+                    }
+                }
             });
         }
         "plain" => {
@@ -47,7 +59,7 @@ pub(crate) fn run(kind: &str) {
                 thread::park();
             }
         }
-        _ => panic!("serve v4 or plain"),
+        _ => panic!("serve wire or plain"),
     }
 }
 

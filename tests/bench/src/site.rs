@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use portway_interop::{Peer, require_go};
 
 use crate::child::Process;
+use crate::form::Form;
 use crate::forwarder::Forwarder;
 
 /// Echoes.
@@ -14,10 +15,10 @@ pub(crate) const SOURCE: u16 = 8088;
 /// The ports of the pod, whoever plays it: numbers and manners are those of the interop peer.
 pub(crate) const PORTS: [u16; 3] = [ECHO, SINK, SOURCE];
 
-/// A server of the v4 protocol, and the same programs without it for the relays.
+/// A server of all forms, and the same programs without it for the relays.
 pub(crate) enum Site {
     /// Ours, which costs little: the forwarder is the bottleneck.
-    Raw { v4: Process, plain: Process },
+    Raw { wire: Process, plain: Process },
     /// Kubernetes' own code.
     Kubernetes(Peer),
 }
@@ -25,7 +26,7 @@ pub(crate) enum Site {
 impl Site {
     pub(crate) fn raw() -> Self {
         let serve = |kind: &str| Process::start(&["serve".to_owned(), kind.to_owned()]);
-        Self::Raw { v4: serve("v4"), plain: serve("plain") }
+        Self::Raw { wire: serve("wire"), plain: serve("plain") }
     }
 
     pub(crate) fn kubernetes() -> Option<Self> {
@@ -34,19 +35,19 @@ impl Site {
 
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Raw { .. } => "the raw v4 server",
-            Self::Kubernetes(_) => "Kubernetes' v4 server",
+            Self::Raw { .. } => "the raw server",
+            Self::Kubernetes(_) => "Kubernetes' server",
         }
     }
 
     /// A forwarder in front of it.
-    pub(crate) fn start(&self, forwarder: &Forwarder) -> Process {
-        let mut args = vec!["forward".to_owned(), forwarder.name().to_owned()];
+    pub(crate) fn start(&self, forwarder: &Forwarder, form: Form) -> Process {
+        let mut args = ["forward", forwarder.name(), form.name()].map(str::to_owned).to_vec();
         if forwarder.is_relay() {
             args.extend(PORTS.map(|port| self.plain(port).to_string()));
         } else {
             args.push(match self {
-                Self::Raw { v4, .. } => format!("http://{}", v4.addrs[0]),
+                Self::Raw { wire, .. } => format!("http://{}", wire.addrs[0]),
                 Self::Kubernetes(peer) => peer.server(),
             });
         }

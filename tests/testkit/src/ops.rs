@@ -183,7 +183,7 @@ impl Setup {
     /// As [`Self::hostile`], for SPDY: at most so many streams.
     pub fn hostile_spdy(source: &mut Source<'_>, streams: usize) -> Self {
         let mut setup = Self::hostile(source);
-        setup.form = if source.flag() { WireForm::Spdy } else { WireForm::Tunnel };
+        setup.form = spdy_form(source);
         setup.ports = Vec::new();
         let waits = [Duration::from_secs(1), Duration::ZERO, Duration::MAX];
         for config in [&mut setup.client, &mut setup.server] {
@@ -200,7 +200,7 @@ impl Setup {
     /// As [`Self::honest`], for SPDY.
     pub fn honest_spdy(source: &mut Source<'_>) -> Self {
         let mut setup = Self::honest(source);
-        setup.form = if source.flag() { WireForm::Spdy } else { WireForm::Tunnel };
+        setup.form = spdy_form(source);
         setup.ports = Vec::new();
         setup.client = setup.client.with_max_streams(8);
         // The server may hear later than the client that a stream is over.
@@ -243,6 +243,11 @@ pub const fn is_spdy(form: WireForm) -> bool {
 /// A form with channels.
 pub fn form(source: &mut Source<'_>) -> WireForm {
     if source.flag() { WireForm::V4Base64 } else { WireForm::V4 }
+}
+
+/// A form in which streams are opened as it goes.
+pub fn spdy_form(source: &mut Source<'_>) -> WireForm {
+    if source.flag() { WireForm::Spdy } else { WireForm::Tunnel }
 }
 
 /// One to four ports.

@@ -1,14 +1,17 @@
 //! SPDY/3.1 by hand, and a [`Rig`] whose peer speaks it.
 //!
-//! Shares nothing with the code under test but the specification (protocol.md C): frames are cut out of
-//! a `Vec`, and all that was ever inflated is kept.
+//! Shares nothing with the code under test but the specification (protocol.md C): what it says is put
+//! together by hand, and what it hears is read by the naive reader and zlib of [`spdy_oracle`].
+//!
+//! [`spdy_oracle`]: crate::spdy_oracle
 
 use std::ops::{Deref, DerefMut};
 
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+use portway_proto::spdy::{self, Limits};
 use portway_proto::{Config, Incoming, Kind, Side, Transmit, WireForm};
 
 use crate::rig::{Rig, close_frame, payload};
+use crate::spdy_oracle::{Decompressor, content, naive_frame};
 
 /// Something on the wire: a SPDY frame, or a WebSocket control message between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,11 +114,8 @@ impl Writer {
 
     /// A header block in one stored block (protocol.md C.4).
     pub fn block(&mut self, headers: &[(String, String)]) -> Vec<u8> {
-        let mut plain = be(headers.len()).to_vec();
-        for text in headers.iter().flat_map(|(name, value)| [name, value]) {
-            plain.extend(be(text.len()));
-            plain.extend(text.as_bytes());
-        }
+        let texts = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let plain = content(texts);
         let start: &[u8] = &[0x78, 0xbb, 0xe3, 0xc6, 0xa7, 0xc2];
         let start = if std::mem::replace(&mut self.started, true) { &[] } else { start };
         let stored: Vec<u8> = plain.chunks(0xffff).flat_map(stored).collect();
@@ -123,13 +123,12 @@ impl Writer {
     }
 }
 
-/// Reads one direction of a connection.
-#[derive(Clone, Default)]
+/// Reads one direction of a connection, and panics at what no peer should send.
+#[derive(Default)]
 pub struct Reader {
     bytes: Vec<u8>,
-    /// The header stream: once it has begun, and all that was inflated of it.
-    inflate: Option<Box<DecompressorOxide>>,
-    inflated: Vec<u8>,
+    /// The header stream, once it has begun.
+    blocks: Option<Decompressor>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -162,60 +161,43 @@ impl Reader {
 
     fn read(&mut self, frame: &[u8]) -> Frame {
         let (head, body) = frame.split_at(8);
-        let word = |at: usize| u32::from_be_bytes(body[at..at + 4].try_into().unwrap());
-        let fin = head[4] & 1 != 0;
-        if head[0] & 0x80 == 0 {
-            let id = u32::from_be_bytes(head[..4].try_into().unwrap());
-            return Frame::Data { id, bytes: body.to_vec(), fin };
-        }
-        assert_eq!(head[..2], [0x80, 3], "the version");
-        match u16::from_be_bytes([head[2], head[3]]) {
-            1 => {
+        let read = naive_frame(Limits::new(), head, body, body.len());
+        let read = read.expect("a frame that is right").expect("all of it");
+        let other = |kind| Frame::Other { kind, body: body.to_vec() };
+        match read {
+            spdy::Frame::Data { stream, bytes, fin, .. } => {
+                Frame::Data { id: stream, bytes: bytes.to_vec(), fin }
+            }
+            spdy::Frame::SynStream { stream, fin, block, .. } => {
                 assert_eq!(body[4..10], [0; 6], "no associated stream, priority 0");
-                Frame::Syn { id: word(0), fin, headers: self.headers(&body[10..]) }
+                Frame::Syn { id: stream, fin, headers: self.headers(&block) }
             }
-            2 => Frame::Reply { id: word(0), fin, headers: self.headers(&body[4..]) },
-            3 => {
-                assert_eq!((body.len(), head[4]), (8, 0));
-                Frame::Rst { id: word(0), status: word(4) }
+            spdy::Frame::SynReply { stream, fin, block } => {
+                Frame::Reply { id: stream, fin, headers: self.headers(&block) }
             }
-            6 => {
-                assert_eq!((body.len(), head[4]), (4, 0));
-                Frame::Ping(word(0))
+            spdy::Frame::Headers { stream, fin, block } => {
+                Frame::Headers { id: stream, fin, headers: self.headers(&block) }
             }
-            7 => {
-                assert_eq!((body.len(), head[4]), (8, 0));
-                Frame::GoAway { last: word(0), status: word(4) }
+            spdy::Frame::Settings { .. } => other(4),
+            spdy::Frame::WindowUpdate { .. } => other(9),
+            spdy::Frame::Unknown { kind } => other(kind),
+            spdy::Frame::RstStream { stream, status } if head[4] == 0 => {
+                Frame::Rst { id: stream, status }
             }
-            8 => Frame::Headers { id: word(0), fin, headers: self.headers(&body[4..]) },
-            kind => Frame::Other { kind, body: body.to_vec() },
+            spdy::Frame::Ping { id } if head[4] == 0 => Frame::Ping(id),
+            spdy::Frame::GoAway { last, status } if head[4] == 0 => Frame::GoAway { last, status },
+            odd => panic!("flags where there are none: {odd:?}"),
         }
     }
 
     fn headers(&mut self, block: &[u8]) -> Vec<(String, String)> {
         assert!(block.ends_with(&[0, 0, 0xff, 0xff]), "no sync flush: {block:02x?}");
-        let mut block = block;
-        if self.inflate.is_none() {
+        let blocks = self.blocks.get_or_insert_with(|| {
             assert_eq!(block[2..6], [0xe3, 0xc6, 0xa7, 0xc2], "the dictionary's id");
-            block = &block[6..];
-            self.inflate = Some(Box::default());
-            self.inflate(&stored(&dictionary()));
-        }
-        let before = self.inflated.len();
-        self.inflate(block);
-        parse_headers(&self.inflated[before..])
-    }
-
-    fn inflate(&mut self, deflated: &[u8]) {
-        let inflate = self.inflate.as_mut().unwrap();
-        let from = self.inflated.len();
-        // As much as it can become.
-        self.inflated.resize(from + 1100 * deflated.len().min(1000) + deflated.len(), 0);
-        let flags = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF
-            | inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
-        let (_, taken, written) = decompress(inflate, deflated, &mut self.inflated, from, flags);
-        assert_eq!(taken, deflated.len(), "the block is not deflated");
-        self.inflated.truncate(from + written);
+            Decompressor::new()
+        });
+        let plain = blocks.block(block, 64 * 1024).expect("a block that zlib inflates");
+        parse_headers(&plain)
     }
 }
 
@@ -254,33 +236,6 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
 
 fn be(number: usize) -> [u8; 4] {
     u32::try_from(number).unwrap().to_be_bytes()
-}
-
-/// The dictionary by the recipe of protocol.md C.4.
-fn dictionary() -> Vec<u8> {
-    const WORDS: &str = "options head post put delete trace accept accept-charset accept-encoding \
-        accept-language accept-ranges age allow authorization cache-control connection content-base \
-        content-encoding content-language content-length content-location content-md5 content-range \
-        content-type date etag expect expires from host if-match if-modified-since if-none-match \
-        if-range if-unmodified-since last-modified location max-forwards pragma proxy-authenticate \
-        proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade \
-        user-agent vary via warning www-authenticate method get status 200_OK version HTTP/1.1 url \
-        public set-cookie keep-alive origin";
-    const TAIL: &str = "100101201202205206300302303304305306307402405406407408409410411412413414\
-        415416417502504505203 Non-Authoritative Information204 No Content301 Moved Permanently\
-        400 Bad Request401 Unauthorized403 Forbidden404 Not Found500 Internal Server Error\
-        501 Not Implemented503 Service UnavailableJan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec \
-        00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMTchunked,text/html,image/png,image/jpg,\
-        image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,publicprivate\
-        max-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.";
-    let mut all = Vec::new();
-    for word in WORDS.split_ascii_whitespace() {
-        let word = word.replace('_', " ");
-        all.extend(be(word.len()));
-        all.extend(word.as_bytes());
-    }
-    all.extend(TAIL.as_bytes());
-    all
 }
 
 /// A [`Rig`] in the tunnel, and the other side's frames.
@@ -443,18 +398,6 @@ impl Spdy {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_dictionary_is_the_one_whose_id_stands_in_the_stream() {
-        let bytes = dictionary();
-        assert_eq!(bytes.len(), 1423);
-        let (mut a, mut b) = (1_u32, 0_u32);
-        for byte in bytes {
-            a = (a + u32::from(byte)) % 65_521;
-            b = (b + a) % 65_521;
-        }
-        assert_eq!(b << 16 | a, 0xe3c6_a7c2);
-    }
 
     #[test]
     fn the_vectors_of_the_specification_are_read() {

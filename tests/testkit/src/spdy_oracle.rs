@@ -137,7 +137,7 @@ pub fn naive(limits: Limits, wire: &[u8]) -> Reading {
 }
 
 /// A frame of whose payload only the front may have come; `None` until there is enough to tell.
-fn naive_frame(
+pub(crate) fn naive_frame(
     limits: Limits,
     head: &[u8],
     payload: &[u8],

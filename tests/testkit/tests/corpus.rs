@@ -36,3 +36,16 @@ fn every_target_has_a_body_and_a_row_in_the_readme() {
         assert!(readme.contains(&format!("| `{name}` |")), "fuzz/README.md has no row for {name}");
     }
 }
+
+#[test]
+fn every_dictionary_is_that_of_a_target_or_of_a_family() {
+    for entry in std::fs::read_dir(Path::new(FUZZ).join("dictionaries")).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        // As `fuzz/smoke` looks for it.
+        let known = TARGETS.iter().any(|(name, _)| {
+            *name == stem || name.rsplit_once('_').is_some_and(|(family, _)| family == stem)
+        });
+        assert!(known, "no target takes {path:?}");
+    }
+}

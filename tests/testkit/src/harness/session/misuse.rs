@@ -2,28 +2,37 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portway_proto::{
-    CloseReason, Incoming, OpenError, Port, Session, Side, StreamError, StreamId, Timer, WireForm,
-    WriteError,
+    CloseReason, Incoming, Kind, OpenError, Port, Reuse, Session, Side, StreamError, StreamId,
+    Timer, WireForm, WriteError,
 };
 
+use super::spdy::{Peer, STREAMS};
 use super::{announcement, encode};
 use crate::clock::Clock;
 use crate::cuts::Cuts;
 use crate::invariants::Subject;
-use crate::ops::{self, Setup};
+use crate::message::Message;
+use crate::ops::{self, Setup, is_spdy};
 use crate::source::Source;
+use crate::spdy::Reader;
 
 /// No call panics, whatever is called when and with which id; a call that is refused changes nothing
 /// that can be seen.
 ///
-/// Side and [`Setup`]; then calls.
+/// Side (bit 0) and whether it is SPDY (bit 1), [`Setup`]; then calls.
 pub fn api_misuse(data: &[u8]) {
     let mut source = Source::new(data);
-    let side = if source.flag() { Side::Server } else { Side::Client };
-    let setup = Setup::hostile(&mut source);
+    let kind = source.byte();
+    let side = if kind & 1 == 0 { Side::Client } else { Side::Server };
+    let setup = if kind & 2 == 0 {
+        Setup::hostile(&mut source)
+    } else {
+        Setup::hostile_spdy(&mut source, STREAMS)
+    };
     let mut clock = Clock::default();
     let config = if side == Side::Client { &setup.client } else { &setup.server };
     let mut subject = Subject::new(side, setup.form, config.clone(), &setup.ports, clock.now());
+    let mut wire = Wire::new(side, &setup);
     let mut ids = foreign_ids(&clock);
     for _ in 0..300 {
         if source.is_empty() {
@@ -32,17 +41,13 @@ pub fn api_misuse(data: &[u8]) {
         let call = source.byte();
         subject.events();
         if call & 0x80 == 0 {
-            subject.flush(clock.now());
+            wire.flush(&mut subject, &clock);
         }
         match call & 0x7f {
-            0..=7 => {
-                for message in announcement(setup.form, &setup.ports) {
+            call @ 0..=15 => {
+                for message in wire.say(call, &mut source) {
                     hand(&mut subject, message, &clock);
                 }
-            }
-            8..=15 => {
-                let message = encode(setup.form, call & 7, &[b'x'; 30]);
-                hand(&mut subject, message, &clock);
             }
             16 => subject.hand(Incoming::Close(None), clock.now()),
             17 => subject.disconnect(clock.now()),
@@ -56,16 +61,21 @@ pub fn api_misuse(data: &[u8]) {
             27 => {
                 subject.session().abort(clock.now());
             }
-            28..=31 => drop(subject.flush(clock.now())),
+            28..=31 => wire.flush(&mut subject, &clock),
             32..=39 => {
                 let port = Port::new(8080 + u16::from(call & 7)).unwrap();
                 let before = State::of(&mut subject, &ids);
+                let streams = subject.look().streams();
                 match subject.session().open(port, clock.now()) {
                     Ok(id) => ids.push(id),
                     Err(error) => {
                         let right = match error {
                             OpenError::NotAClient => side == Side::Server,
-                            OpenError::NotRequested(_) => !setup.ports.contains(&port),
+                            OpenError::NotRequested(_) => {
+                                !is_spdy(setup.form) && !setup.ports.contains(&port)
+                            }
+                            OpenError::AlreadyOpen(_) => !is_spdy(setup.form),
+                            OpenError::TooManyStreams { limit } => streams == limit,
                             _ => true,
                         };
                         assert!(right, "{error}");
@@ -80,6 +90,15 @@ pub fn api_misuse(data: &[u8]) {
                     None => before.is_still(&mut subject, &ids),
                 }
             }
+            116..=118 => {
+                let before = State::of(&mut subject, &ids);
+                let reuse = subject.session().reusable(clock.now());
+                // Only a check that begins is something new.
+                if reuse != Reuse::Checking {
+                    before.is_still(&mut subject, &ids);
+                }
+            }
+            119 => subject.session().retire(CloseReason::Idle, clock.now()),
             call => {
                 let id = ids[source.below(ids.len())];
                 call_stream(&mut subject, &ids, id, call, &mut source, &clock);
@@ -90,6 +109,44 @@ pub fn api_misuse(data: &[u8]) {
     let mut now = clock.now();
     subject.session().close(CloseReason::Local, now);
     subject.drain(&mut now);
+}
+
+/// The other side.
+enum Wire {
+    Channels {
+        form: WireForm,
+        ports: Vec<Port>,
+    },
+    /// It knows which streams there are.
+    Spdy(Box<(Peer, Reader)>),
+}
+
+impl Wire {
+    fn new(side: Side, setup: &Setup) -> Self {
+        if is_spdy(setup.form) {
+            return Self::Spdy(Box::new((Peer::new(side), Reader::default())));
+        }
+        Self::Channels { form: setup.form, ports: setup.ports.clone() }
+    }
+
+    fn say(&mut self, call: u8, source: &mut Source<'_>) -> Vec<Message> {
+        match self {
+            Self::Channels { form, ports } if call < 8 => announcement(*form, ports),
+            Self::Channels { form, .. } => vec![encode(*form, call & 7, &[b'x'; 30])],
+            Self::Spdy(spdy) => vec![Message::binary(spdy.0.say(source))],
+        }
+    }
+
+    fn flush(&mut self, subject: &mut Subject, clock: &Clock) {
+        for message in subject.flush(clock.now()) {
+            if let Self::Spdy(spdy) = self
+                && message.kind == Kind::Binary
+            {
+                let (peer, reader) = &mut **spdy;
+                peer.hear(&reader.take(&message.payload));
+            }
+        }
+    }
 }
 
 /// Calls something on a stream, or on what was one.
@@ -163,7 +220,7 @@ fn call_stream(
     }
 }
 
-fn hand(subject: &mut Subject, message: crate::message::Message, clock: &Clock) {
+fn hand(subject: &mut Subject, message: Message, clock: &Clock) {
     for piece in Cuts::new(0).pieces(message) {
         subject.hand(piece, clock.now());
     }
@@ -195,6 +252,7 @@ struct StreamState {
     capacity: usize,
     is_flushed: bool,
     lingering: Option<std::time::Instant>,
+    settled: Option<std::time::Instant>,
     is_done: bool,
     failure: Option<StreamError>,
 }
@@ -207,10 +265,12 @@ impl State {
         let each = ids.iter().map(|id| {
             let send = session.send(*id).ok()?;
             let (capacity, is_flushed) = (send.capacity(), send.is_flushed());
+            let (lingering, settled) = (send.lingering(), send.settled());
             Some(StreamState {
                 capacity,
                 is_flushed,
-                lingering: send.lingering(),
+                lingering,
+                settled,
                 port: session.port(*id),
                 is_done: session.is_done(*id),
                 failure: session.failure(*id).cloned(),

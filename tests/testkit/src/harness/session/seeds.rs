@@ -127,7 +127,12 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     }
 
     // Side, form, ports, size of the buffer, seed; then messages and reads.
-    for (name, head) in [("client", [0, 0, 1, 0, 5]), ("server", [1, 1, 3, 2, 9])] {
+    for (name, head) in [
+        ("client", [0, 0, 1, 0, 5]),
+        ("server", [1, 1, 3, 2, 9]),
+        ("client-spdy", [2, 0, 1, 0, 5]),
+        ("server-spdy", [3, 1, 3, 2, 9]),
+    ] {
         let ops = [8, 60, 9, 60, 8, 60, 112, 184, 60, 8, 60, 9, 10, 0, 40, 113, 185, 10, 255, 8, 9];
         add("policy_diff", name, [&head[..], &ops].concat());
     }
@@ -141,6 +146,20 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ];
         add("api_misuse", &format!("life-{side}"), [&[side][..], &setup, &calls].concat());
     }
+    // The same, and form and 2 x 3 more; what the other side says is as in `spdy_seeds`.
+    let setup = [0, 1, 5, 5, 4, 0, 0, 0, 0, 0, 0, 1, 3, 0, 5, 5, 4, 0, 0, 0, 0, 0, 0, 1, 3, 0];
+    let client = [
+        32, 0, 115, 0, 0, 115, 1, 48, 4, 0, 200, 0, 0, 0, 20, 84, 4, 92, 4, 0, 9, 64, 4, 64, 4, 76,
+        4, 116, 0, 80, 0, 0, 80, 1, 84, 4, 104, 4, 104, 4, 116, 119, 32, 48, 5, 9,
+    ];
+    let server = [
+        0, 136, 0, 0, 0, 136, 0, 1, 40, 0, 0, 0, 20, 84, 4, 92, 4, 0, 9, 48, 4, 0, 200, 76, 4, 76,
+        4, 0, 80, 0, 64, 4, 100, 4, 104, 4, 104, 4, 116, 32, 41, 48, 5, 9,
+    ];
+    for (side, calls) in [(2, &client[..]), (3, &server)] {
+        let bytes = [&[side][..], &setup, &[0; 7], calls].concat();
+        add("api_misuse", &format!("life-{side}"), bytes);
+    }
     spdy_seeds(&mut add);
     seeds
 }
@@ -151,16 +170,20 @@ fn spdy_seeds(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     // which stream (0 is the latest), and what the kind needs.
     let config = [5, 5, 4, 0, 0, 0, 0, 0, 0, 0, 3, 0];
     let head = |form| [&[0, 0][..], &config, &config, &[form], &[0; 6]].concat();
-    let (open, write, flush, read, release, ask) = (31, [0, 30], 230, 238, 25, 173);
+    let (flush, read, ask) = (230, 238, 173);
+    // What the application does: the op, the kind of action, and what that needs.
+    let (open, write, finish, text_40, release) =
+        ([0, 31], [0, 0, 30], [0, 20], [0, 23, 40], [0, 25]);
     let replies = [72, 115, 0, 72, 115, 1];
-    let opened = [&[open][..], &write, &[flush], &replies].concat();
+    let opened = [&open[..], &write, &[flush], &replies].concat();
     let data = [72, 0, 0, 20];
     let fin = |stream| [72, 80, stream];
     let clean =
-        [&opened[..], &data, &fin(0), &fin(1), &[read, flush, release, ask, flush]].concat();
+        [&opened[..], &data, &fin(0), &fin(1), &[read, flush], &release, &[ask, flush]].concat();
     let text = [72, 0, 1, 9];
     let fail = [&opened[..], &fin(0), &text, &[72, 225, 1, read, flush]].concat();
-    let refuse = [&[open, flush, 72, 225, 0, read, release][..], &opened, &data, &fin(0)].concat();
+    let refuse =
+        [&open[..], &[flush, 72, 225, 0, read], &release, &opened, &data, &fin(0)].concat();
     let silence = [&opened[..], &fin(0), &[200, 200, 200, read]].concat();
     let away = [&opened[..], &data, &[72, 205, 0, 72, 205, 11], &data, &fin(0), &fin(1)].concat();
     for (name, ops) in
@@ -171,10 +194,10 @@ fn spdy_seeds(add: &mut impl FnMut(&'static str, &str, Vec<u8>)) {
     // A SYN_STREAM: kind, stream, shape.
     let pair = |shape: u8| [72, 136, 0, shape, 72, 136, 0, shape | 1];
     let opened = [&pair(0)[..], &[flush, 248]].concat();
-    let clean = [&opened[..], &data, &fin(0), &[read, 20, flush, release]].concat();
-    let fail = [&opened[..], &data, &[23, 40, flush, read], &data].concat();
+    let clean = [&opened[..], &data, &fin(0), &[read], &finish, &[flush], &release].concat();
+    let fail = [&opened[..], &data, &text_40, &[flush, read], &data].concat();
     let half = [&[72, 136, 0, 0x10, 200, flush][..], &pair(0x10), &[flush, 248], &data].concat();
-    let reset = [&opened[..], &write, &[72, 225, 0, flush, read, release]].concat();
+    let reset = [&opened[..], &write, &[72, 225, 0, flush, read], &release].concat();
     for (name, ops) in [("clean", clean), ("fail", fail), ("half", half), ("reset", reset)] {
         add("spdy_server", name, [&head(1)[..], &ops].concat());
     }
