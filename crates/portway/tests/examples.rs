@@ -89,6 +89,10 @@ fn none_is_left_out() {
         .collect();
     let run = ENDING.iter().map(|(name, _)| *name).chain(LISTENING.iter().copied());
     assert_eq!(there, run.map(str::to_owned).collect());
+    let readme = include_str!("../../../README.md");
+    for name in there {
+        assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
+    }
 }
 
 /// The program, which `cargo test` builds before it runs this.

@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use one_thread::{OneThread, OneThreadSocket};
+use portway::proto::HalfClose;
 use portway::{
-    Addr, ListenEvent, Mapping, Net, Options, Port, PortForward, Protocol, ReadBuf, Runtime, Sleep,
-    Socket, until,
+    Addr, Config, ListenEvent, Mapping, Net, Options, Port, PortForward, Protocol, ReadBuf,
+    Runtime, Sleep, Socket, until,
 };
 use portway_server::{LocalPod, LocalPods, Server, Serving};
 use tokio::io::AsyncWrite;
@@ -40,7 +41,10 @@ fn a_local_port_leads_into_a_pod_in_every_form() {
         run(async |rt| {
             let server = serve(&rt).await;
             let pod = rt.http(&format!("http://{}", server.local_addr()), "default", "demo");
-            let options = Options::new().with_protocol(protocol);
+            let options = Options::new().with_protocol(protocol).with_session(
+                // The program's end is the end: nothing is waited for.
+                Config::client().with_half_close(HalfClose::Immediate),
+            );
             let mapping = Mapping::new(0, echo_port());
             let listening = rt.listen(pod.unwrap(), [mapping], options).await.unwrap();
             let mut events = listening.events();

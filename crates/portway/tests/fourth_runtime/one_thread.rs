@@ -57,8 +57,10 @@ impl OneThread {
         let mut events = Events::with_capacity(256);
         rt.waker(MAIN).wake();
         loop {
+            // In this order: a task that another thread spawns is listed first and woken then.
+            let woken = rt.take(|todo| &mut todo.woken);
             tasks.extend(rt.take(|todo| &mut todo.spawned));
-            for id in rt.take(|todo| &mut todo.woken) {
+            for id in woken {
                 let waker = rt.waker(id);
                 let mut cx = Context::from_waker(&waker);
                 if id == MAIN {
