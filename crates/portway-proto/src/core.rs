@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::sched::Sched;
 use crate::store::Store;
 use crate::stream::{EventBit, RecvInput, RecvState, SendInput, SendState, Stream};
-use crate::timer::{Timer, Timers};
+use crate::timer::{Owner, Timer, Timers};
 use crate::{
     Capabilities, CloseReason, Config, Event, OverflowPolicy, Side, Stats, StreamError, StreamId,
 };
@@ -33,9 +33,10 @@ pub(crate) struct Core {
     pub(crate) closing: bool,
     ready_due: bool,
     closed: Closed,
-    /// Streams that keep the session paused, and since when.
+    /// Streams that keep the session paused.
     pausing: usize,
-    paused_since: Option<Instant>,
+    /// Streams whose exchange looks done.
+    settled: usize,
 }
 
 /// Whether the peer still answers (rulings: misses count only while we sent no data since the last
@@ -56,7 +57,7 @@ pub(crate) struct Liveness {
     since_data: u32,
     /// Which of them were answered; the latest is the lowest bit.
     answered: u32,
-    /// When something other than our keep-alives moved.
+    /// When, in reading time, something other than our keep-alives moved.
     pub(crate) last_activity: Instant,
 }
 
@@ -160,14 +161,13 @@ impl Core {
             ready_due: false,
             closed: Closed::NotYet,
             pausing: 0,
-            paused_since: None,
+            settled: 0,
         }
     }
 
     pub(crate) fn arm_keep_alive(&mut self, now: Instant) {
-        let now = self.reading_time(now);
         if let Some(interval) = self.config.keep_alive() {
-            self.timers.arm(Timer::KeepAlive, interval, now);
+            self.timers.arm(Owner::Session, Timer::KeepAlive, interval, now);
         }
     }
 
@@ -182,12 +182,12 @@ impl Core {
     }
 
     pub(crate) fn note_activity(&mut self, now: Instant) {
-        self.liveness.last_activity = self.reading_time(now);
+        self.liveness.last_activity = self.timers.reading_time(now);
     }
 
     /// Every port was announced: news only to a session that has not begun to close.
     pub(crate) fn ready(&mut self) {
-        self.timers.disarm(Timer::Open);
+        self.timers.disarm(Owner::Session, Timer::Open);
         self.announced = true;
         self.ready_due = !self.closing;
     }
@@ -218,7 +218,7 @@ impl Core {
             return;
         }
         let limit = self.config.recv_buffer();
-        let heard_at = self.reading_time(now);
+        let heard_at = self.timers.reading_time(now);
         let live = self.store.get_mut(id).filter(|stream| stream.recv.is_live());
         let Some(stream) = live else {
             self.stats.ignored_late += bytes.len() as u64;
@@ -244,7 +244,6 @@ impl Core {
     pub(crate) fn receive_error(&mut self, id: StreamId, text: &[u8], end: bool, now: Instant) {
         let limit = self.config.error_text();
         let settle = self.config.error_settle();
-        let heard_at = self.reading_time(now);
         // Also one that is no longer read: its writer must hear why nobody listens.
         let open = self.store.get_mut(id);
         let open = open.filter(|stream| !stream.is_done() && stream.failure.is_none());
@@ -254,7 +253,7 @@ impl Core {
         };
         stream.error_text.push(text, limit);
         if end && !stream.error_text.is_empty() {
-            stream.timers.arm(Timer::ErrorSettle, settle, heard_at);
+            self.timers.arm(Owner::Stream(id), Timer::ErrorSettle, settle, now);
             self.kill_send(id);
         }
     }
@@ -267,6 +266,7 @@ impl Core {
             return;
         };
         let failure = stream.take_text().or(failure);
+        self.timers.disarm(Owner::Stream(id), Timer::ErrorSettle);
         let failed = failure.is_some();
         if stream.failure.is_none() {
             stream.failure = failure;
@@ -303,7 +303,21 @@ impl Core {
     /// Server: a stream that no application has heard of is gone.
     pub(crate) fn discard(&mut self, id: StreamId, now: Instant) {
         self.stop_recv(id, now);
-        self.store.remove(id);
+        self.remove(id);
+    }
+
+    /// Nobody asks for the stream any more.
+    pub(crate) fn remove(&mut self, id: StreamId) {
+        self.timers.disarm_stream(id);
+        let stream = self.store.remove(id);
+        self.settled -= usize::from(stream.is_some_and(|stream| stream.settled().is_some()));
+    }
+
+    /// Every stream that is there only waits for its end.
+    pub(crate) fn all_settled(&self) -> bool {
+        let settled = self.store.iter().filter(|(_, stream)| stream.settled().is_some());
+        debug_assert_eq!(self.settled, settled.count());
+        self.settled == self.store.len()
     }
 
     /// Nothing more is sent on this stream; what waits is dropped.
@@ -313,7 +327,7 @@ impl Core {
         {
             stream.send_buf.discard();
             stream.farewell = None;
-            stream.timers.disarm(Timer::HalfClose);
+            self.timers.disarm(Owner::Stream(id), Timer::HalfClose);
             if stream.take_writable(0) {
                 self.raise(id, EventBit::Writable);
             }
@@ -325,7 +339,9 @@ impl Core {
         let Some(stream) = self.store.get_mut(id) else { return };
         if !stream.is_done() {
             let why = stream.take_text().unwrap_or(why);
-            stream.timers.disarm(Timer::Open);
+            for timer in [Timer::Open, Timer::ErrorSettle] {
+                self.timers.disarm(Owner::Stream(id), timer);
+            }
             if stream.failure.is_none() {
                 stream.failure = Some(why);
                 self.raise(id, EventBit::Failed);
@@ -390,7 +406,7 @@ impl Core {
     /// A message of the stream was handed to the transport.
     pub(crate) fn after_send(&mut self, id: StreamId, now: Instant) {
         self.stats.messages_out += 1;
-        self.liveness.last_activity = self.reading_time(now);
+        self.liveness.last_activity = self.timers.reading_time(now);
         let limit = self.config.send_buffer();
         if self.store.get_mut(id).is_some_and(|stream| stream.take_writable(limit)) {
             self.raise(id, EventBit::Writable);
@@ -406,17 +422,17 @@ impl Core {
         if stream.send != SendState::Finishing || waits {
             return;
         }
-        self.send_input(id, SendInput::Flushed);
-        let flushed_at = self.reading_time(now);
+        let flushed_at = self.timers.reading_time(now);
         if let Some(stream) = self.store.get_mut(id) {
             stream.note_flushed(flushed_at);
         }
+        self.send_input(id, SendInput::Flushed);
         self.linger(id, now);
     }
 
     /// Lets the FIN go, or says when to look again.
     pub(crate) fn linger(&mut self, id: StreamId, now: Instant) {
-        let now = self.reading_time(now);
+        let now = self.timers.reading_time(now);
         let half_close = self.capabilities.half_close;
         let Some(stream) = self.store.get_mut(id) else { return };
         if stream.send != SendState::Lingering {
@@ -430,7 +446,7 @@ impl Core {
             stream.fin_due(half_close)
         };
         let later = due.filter(|at| *at > now);
-        stream.timers.arm_at(Timer::HalfClose, later);
+        self.timers.arm_at(Owner::Stream(id), Timer::HalfClose, later);
         if due.is_some() && later.is_none() && self.send_input(id, SendInput::FinDue) {
             self.schedule_end(id);
         }
@@ -440,16 +456,13 @@ impl Core {
 
     /// Arms a timer of a stream, unless it runs already.
     pub(crate) fn arm_once(&mut self, id: StreamId, timer: Timer, wait: Duration, now: Instant) {
-        let now = self.reading_time(now);
-        if let Some(stream) = self.store.get_mut(id).filter(|stream| !stream.timers.runs(timer)) {
-            stream.timers.arm(timer, wait, now);
+        if self.store.get(id).is_some() && !self.timers.runs(Owner::Stream(id), timer) {
+            self.timers.arm(Owner::Stream(id), timer, wait, now);
         }
     }
 
     pub(crate) fn disarm(&mut self, id: StreamId, timer: Timer) {
-        if let Some(stream) = self.store.get_mut(id) {
-            stream.timers.disarm(timer);
-        }
+        self.timers.disarm(Owner::Stream(id), timer);
     }
 
     pub(crate) fn has_error_text(&self, id: StreamId) -> bool {
@@ -461,11 +474,6 @@ impl Core {
     /// False while a consumer is behind and its policy says to wait for it.
     pub(crate) const fn is_paused(&self) -> bool {
         self.pausing > 0
-    }
-
-    /// The time for everything that waits for the peer: it stands still while nobody reads.
-    fn reading_time(&self, now: Instant) -> Instant {
-        self.paused_since.unwrap_or(now)
     }
 
     /// Looks whether this stream keeps the session paused; call after every change of its buffer.
@@ -480,34 +488,31 @@ impl Core {
         }
         stream.pausing = full;
         if full {
-            stream.arm_stall(now);
+            self.arm_stall(id, now);
             self.pausing += 1;
             if self.pausing == 1 {
                 self.stats.pauses += 1;
-                self.paused_since = Some(now);
+                self.timers.pause(now);
             }
         } else {
-            stream.timers.disarm(Timer::Stall);
+            self.timers.disarm(Owner::Stream(id), Timer::Stall);
             self.pausing -= 1;
             if self.pausing == 0 {
-                self.resume(now);
+                self.timers.resume(now);
             }
         }
     }
 
-    /// What timers wait for may have been lying unread: they go on where they stood.
-    fn resume(&mut self, now: Instant) {
-        let Some(since) = self.paused_since.take() else { return };
-        let paused_for = now.saturating_duration_since(since);
-        self.timers.resume(paused_for);
-        let activity = &mut self.liveness.last_activity;
-        *activity = activity.checked_add(paused_for).unwrap_or(*activity);
-        for slot in 0..self.store.slots() {
-            let id = self.store.id_at(slot);
-            if let Some(stream) = id.and_then(|id| self.store.get_mut(id)) {
-                stream.resume(paused_for);
+    /// The session pauses for this stream: for how long, its policy says.
+    pub(crate) fn arm_stall(&mut self, id: StreamId, now: Instant) {
+        let wait = self.store.get(id).and_then(|stream| match stream.overflow {
+            OverflowPolicy::PauseThenReset(wait) if stream.pausing => Some(wait),
+            OverflowPolicy::PauseThenReset(_) | OverflowPolicy::Pause | OverflowPolicy::Reset => {
+                None
             }
-        }
+        });
+        let at = wait.and_then(|wait| now.checked_add(wait));
+        self.timers.arm_at(Owner::Stream(id), Timer::Stall, at);
     }
 
     // -- events
@@ -567,7 +572,10 @@ impl Core {
     pub(crate) fn send_input(&mut self, id: StreamId, input: SendInput) -> bool {
         let Some(stream) = self.store.get_mut(id) else { return false };
         let Some(next) = stream.send.after(input) else { return false };
+        let was_settled = stream.settled().is_some();
         stream.send = next;
+        self.settled += usize::from(stream.settled().is_some());
+        self.settled -= usize::from(was_settled);
         self.check_done(id);
         true
     }

@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::Session;
 use crate::stream::{RecvInput, RecvState};
-use crate::timer::Timer;
 use crate::{OverflowPolicy, ReadError, StreamId};
 
 /// The peer's direction of one stream.
@@ -62,11 +61,8 @@ impl RecvHalf<'_> {
         let core = &mut self.session.core;
         if let Some(stream) = core.store.get_mut(self.id) {
             stream.overflow = policy;
-            stream.timers.disarm(Timer::Stall);
-            if stream.pausing {
-                stream.arm_stall(now);
-            }
         }
+        core.arm_stall(self.id, now);
         core.update_pause(self.id, now);
     }
 }
