@@ -322,14 +322,15 @@ impl Core {
 
     /// Nothing more is sent on this stream; what waits is dropped.
     pub(crate) fn kill_send(&mut self, id: StreamId) {
+        let lingered = self.store.get(id).is_some_and(|stream| stream.lingering().is_some());
         if self.send_input(id, SendInput::Kill)
             && let Some(stream) = self.store.get_mut(id)
         {
             stream.send_buf.discard();
             stream.farewell = None;
             self.timers.disarm(Owner::Stream(id), Timer::HalfClose);
-            if stream.take_writable(0) {
-                self.raise(id, EventBit::Writable);
+            if lingered {
+                self.raise(id, EventBit::Lingering);
             }
         }
     }
@@ -337,8 +338,10 @@ impl Core {
     /// Both directions are given up.
     pub(crate) fn abandon(&mut self, id: StreamId, why: StreamError, now: Instant) {
         let Some(stream) = self.store.get_mut(id) else { return };
-        if !stream.is_done() {
+        let was_done = stream.is_done();
+        if !was_done {
             let why = stream.take_text().unwrap_or(why);
+            let may_be_read = !stream.recv.is_over();
             for timer in [Timer::Open, Timer::ErrorSettle] {
                 self.timers.disarm(Owner::Stream(id), timer);
             }
@@ -346,10 +349,18 @@ impl Core {
                 stream.failure = Some(why);
                 self.raise(id, EventBit::Failed);
             }
+            if may_be_read {
+                // The failure is something to read.
+                self.raise(id, EventBit::Readable);
+            }
             self.schedule_end(id);
         }
         self.kill_send(id);
         self.stop_recv(id, now);
+        if !was_done {
+            // Both halves may have been over before, and only a text that might have gone on was not.
+            self.check_done(id);
+        }
     }
 
     /// The consumer is too slow. What it did not take is dropped with the stream: nobody reads it.
@@ -427,16 +438,25 @@ impl Core {
             stream.note_flushed(flushed_at);
         }
         self.send_input(id, SendInput::Flushed);
-        self.linger(id, now);
+        if !self.let_fin_go(id, now) {
+            self.raise(id, EventBit::Lingering);
+        }
+    }
+
+    /// Looks whether the FIN still has to wait.
+    pub(crate) fn linger(&mut self, id: StreamId, now: Instant) {
+        if self.let_fin_go(id, now) {
+            self.raise(id, EventBit::Lingering);
+        }
     }
 
     /// Lets the FIN go, or says when to look again.
-    pub(crate) fn linger(&mut self, id: StreamId, now: Instant) {
+    fn let_fin_go(&mut self, id: StreamId, now: Instant) -> bool {
         let now = self.timers.reading_time(now);
         let half_close = self.capabilities.half_close;
-        let Some(stream) = self.store.get_mut(id) else { return };
+        let Some(stream) = self.store.get_mut(id) else { return false };
         if stream.send != SendState::Lingering {
-            return;
+            return false;
         }
         // Nobody waits for an answer: the pod has ended, the application stopped reading, or the
         // pod is on our side.
@@ -447,9 +467,11 @@ impl Core {
         };
         let later = due.filter(|at| *at > now);
         self.timers.arm_at(Owner::Stream(id), Timer::HalfClose, later);
-        if due.is_some() && later.is_none() && self.send_input(id, SendInput::FinDue) {
+        let goes = due.is_some() && later.is_none() && self.send_input(id, SendInput::FinDue);
+        if goes {
             self.schedule_end(id);
         }
+        goes
     }
 
     // -- waits
@@ -576,6 +598,10 @@ impl Core {
         stream.send = next;
         self.settled += usize::from(stream.settled().is_some());
         self.settled -= usize::from(was_settled);
+        // Who waits to write has an error to hear of now.
+        if stream.take_writable(0) {
+            self.raise(id, EventBit::Writable);
+        }
         self.check_done(id);
         true
     }

@@ -221,9 +221,10 @@ impl Stream {
     }
 
     /// A `Writable` is due once half of the buffer is free: waking the writer for every message
-    /// would make it fill the buffer in crumbs.
+    /// would make it fill the buffer in crumbs. And once there is nothing to wait for any more.
     pub(crate) fn take_writable(&mut self, limit: usize) -> bool {
-        let due = self.writable_owed && self.send_buf.len() <= limit / 2;
+        let has_room = self.send_buf.len() <= limit / 2;
+        let due = self.writable_owed && (has_room || self.send != SendState::Open);
         if due {
             self.writable_owed = false;
         }
@@ -277,6 +278,7 @@ impl Stream {
             EventBit::Opened => StreamEvent::Opened { port: self.port },
             EventBit::Readable => StreamEvent::Readable,
             EventBit::Writable => StreamEvent::Writable,
+            EventBit::Lingering => StreamEvent::Lingering,
             EventBit::Failed => StreamEvent::Failed,
             EventBit::Done => StreamEvent::Done,
         })
@@ -293,12 +295,14 @@ pub(crate) enum EventBit {
     Opened = 1,
     Readable = 2,
     Writable = 4,
-    Failed = 8,
-    Done = 16,
+    Lingering = 8,
+    Failed = 16,
+    Done = 32,
 }
 
 impl EventBit {
-    const ALL: [Self; 5] = [Self::Opened, Self::Readable, Self::Writable, Self::Failed, Self::Done];
+    const ALL: [Self; 6] =
+        [Self::Opened, Self::Readable, Self::Writable, Self::Lingering, Self::Failed, Self::Done];
 }
 
 #[derive(Debug, Default)]

@@ -42,6 +42,12 @@ impl RecvHalf<'_> {
         }
     }
 
+    /// `read()` would not be blocked: what [`Readable`](crate::StreamEvent::Readable) is the edge of.
+    pub fn is_readable(&self) -> bool {
+        let stream = self.session.core.store.get(self.id);
+        stream.is_none_or(|stream| !stream.recv_buf.is_empty() || !stream.recv.is_live())
+    }
+
     /// `n` of the bytes read are out of our hands.
     pub fn consumed(&mut self, n: usize, now: Instant) {
         if let Some(stream) = self.session.core.store.get_mut(self.id) {
