@@ -43,6 +43,7 @@ struct Seat<S> {
     keeps_memory: bool,
 }
 
+#[allow(clippy::large_enum_variant, reason = "its seat is boxed, and few are dials")]
 enum Work<S> {
     /// Server: the pod is being reached.
     Dial(DialPod<S>),

@@ -57,11 +57,18 @@ pub(crate) struct Liveness {
     since_data: u32,
     /// Which of them were answered; the latest is the lowest bit.
     answered: u32,
+    /// How many of all pings were not.
+    waiting: u32,
     /// When, in reading time, something other than our keep-alives moved.
     pub(crate) last_activity: Instant,
 }
 
 impl Liveness {
+    /// A worker of a Go peer that is stuck for good takes 50 more frames, and with the next the peer
+    /// stops reading the session (protocol.md C.8). Of our pings every fifth goes there. They leave half
+    /// of that to the streams of others, which would stop too.
+    const MOST_WAITING: u32 = 25;
+
     const fn new(now: Instant) -> Self {
         Self {
             misses: 0,
@@ -71,6 +78,7 @@ impl Liveness {
             unproven: false,
             since_data: 0,
             answered: 0,
+            waiting: 0,
             last_activity: now,
         }
     }
@@ -95,6 +103,7 @@ impl Liveness {
     /// A ping goes out: its number.
     pub(crate) const fn next_ping(&mut self) -> u32 {
         self.ping = self.ping.wrapping_add(1);
+        self.waiting = self.waiting.saturating_add(1);
         self.unanswered = true;
         self.answered <<= 1;
         self.since_data = if self.since_data < u32::BITS { self.since_data + 1 } else { u32::BITS };
@@ -104,6 +113,7 @@ impl Liveness {
     /// The answers to a ping for each worker prove that the peer took all data before them. Nothing
     /// else does, not even data of the peer's: who talks need not listen.
     pub(crate) const fn pong(&mut self, number: u32) {
+        self.waiting = self.waiting.saturating_sub(1);
         let age = self.ping.wrapping_sub(number);
         if age >= self.since_data {
             return;
@@ -116,7 +126,17 @@ impl Liveness {
         }
         if in_a_row != 0 {
             self.unproven = false;
+            // What was sent before them waits nowhere.
+            self.waiting = 0;
         }
+    }
+
+    /// A ping is due; false where so many wait already that one more could do harm. It is any of those
+    /// whose answer is missed then.
+    pub(crate) const fn may_ping(&mut self) -> bool {
+        let enough = self.workers > 1 && self.waiting >= Self::MOST_WAITING;
+        self.unanswered |= enough;
+        !enough
     }
 
     /// The latest ping had its time: how many in a row stayed unanswered.

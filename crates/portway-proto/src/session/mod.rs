@@ -562,6 +562,10 @@ impl Session {
             self.finish_close(CloseReason::PeerDead, now);
             return;
         }
+        if !self.core.liveness.may_ping() {
+            self.core.arm_keep_alive(now);
+            return;
+        }
         // The answer is due some time after the transport has taken the ping, not before.
         self.ping_due = true;
         self.keep_alive_due = true;
