@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use portway_driver::proto::{Config, Incoming, Kind, Port, Session, StreamId, Transmit, WireForm};
@@ -35,8 +35,8 @@ fn a_client_that_leaves_before_the_pod_is_reached_leaves_nothing_behind() {
     let client =
         Session::client(Arc::new(Config::client()), WireForm::Tunnel, &[port], now).unwrap();
     let client = Arc::new(Mutex::new(Peer { session: client, reader: None }));
-    let line = Line { peer: Arc::clone(&client), now };
-    let bridge = Bridge::new(Still(now), server, line, RelayRules::FAITHFUL);
+    let line = Line { peer: Arc::clone(&client), stuck: false, now };
+    let bridge = Bridge::new(Still::new(now), server, line, RelayRules::FAITHFUL);
     let mut bridge = Box::pin(bridge.with_pods(|_| Box::pin(std::future::pending())));
     let task = Arc::new(Task::default());
     task.woken.store(1, Ordering::SeqCst);
@@ -52,6 +52,29 @@ fn a_client_that_leaves_before_the_pod_is_reached_leaves_nothing_behind() {
             drop(client);
             settle(&mut bridge, &task);
         }
+    }
+}
+
+#[test]
+fn a_socket_whose_time_is_up_does_not_keep_the_task_awake_until_its_stream_is_done() {
+    let (now, port) = (Instant::now(), Port::new(80).unwrap());
+    let session = |config| Session::client(Arc::new(config), WireForm::Tunnel, &[port], now);
+    let mut client = session(Config::client().with_keep_alive(None)).unwrap();
+    let id = client.open(port, now).unwrap();
+    let peer = Peer { session: session(Config::client()).unwrap(), reader: None };
+    let line = Line { peer: Arc::new(Mutex::new(peer)), stuck: true, now };
+    let clock = Still::new(now);
+    let rules = RelayRules::RUNTIME;
+    let inbox = [Bytes::from_static(b"nobody takes it")].into();
+    let wire = Wire { inbox, ended: true, ..Wire::default() };
+    let bridge = Bridge::new(clock.clone(), client, line, rules);
+    let mut bridge = Box::pin(bridge.with_socket(id, Plug(Arc::new(Mutex::new(wire)))));
+    let task = Arc::new(Task::default());
+    for second in 0..5 {
+        *clock.0.lock().unwrap() = now + Duration::from_secs(second);
+        let waker = Waker::from(Arc::clone(&task));
+        assert!(bridge.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(task.woken.load(Ordering::SeqCst), 0, "after {second} s");
     }
 }
 
@@ -98,8 +121,8 @@ impl Site {
         let server = Session::server(Arc::new(config), WireForm::Tunnel, &[port], now).unwrap();
         let server = Arc::new(Mutex::new(Peer { session: server, reader: None }));
         let ids: Vec<_> = (0..=others).map(|_| client.open(port, now).unwrap()).collect();
-        let line = Line { peer: Arc::clone(&server), now };
-        let mut bridge = Bridge::new(Still(now), client, line, RelayRules::FAITHFUL);
+        let line = Line { peer: Arc::clone(&server), stuck: false, now };
+        let mut bridge = Bridge::new(Still::new(now), client, line, RelayRules::FAITHFUL);
         let mut wires = Vec::new();
         for (index, id) in ids.into_iter().enumerate() {
             let wire = Arc::new(Mutex::new(Wire { ended: index % 2 == 1, ..Wire::default() }));
@@ -180,6 +203,8 @@ struct Peer {
 /// A transport that is the peer's session itself.
 struct Line {
     peer: Arc<Mutex<Peer>>,
+    /// It takes nothing.
+    stuck: bool,
     now: Instant,
 }
 
@@ -198,7 +223,7 @@ impl Transport for Line {
     }
 
     fn has_room(&self) -> bool {
-        true
+        !self.stuck
     }
 
     fn send(&mut self, transmit: Transmit) {
@@ -214,7 +239,7 @@ impl Transport for Line {
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        if self.stuck { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -280,34 +305,45 @@ impl Socket for Plug {
     fn abort(&mut self) {}
 }
 
-/// A runtime on which no time passes.
+/// A runtime on which time passes when the test says so, and nobody is woken for it.
 #[derive(Clone)]
-struct Still(Instant);
+struct Still(Arc<Mutex<Instant>>);
 
-struct Never;
+struct Until {
+    clock: Still,
+    at: Instant,
+}
+
+impl Still {
+    fn new(now: Instant) -> Self {
+        Self(Arc::new(Mutex::new(now)))
+    }
+}
 
 impl Runtime for Still {
-    type Sleep = Never;
+    type Sleep = Until;
 
     fn now(&self) -> Instant {
-        self.0
+        *self.0.lock().unwrap()
     }
 
-    fn sleep_until(&self, _: Instant) -> Never {
-        Never
+    fn sleep_until(&self, at: Instant) -> Until {
+        Until { clock: self.clone(), at }
     }
 
     fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
 }
 
-impl Sleep for Never {
-    fn reset(&mut self, _: Instant) {}
+impl Sleep for Until {
+    fn reset(&mut self, at: Instant) {
+        self.at = at;
+    }
 }
 
-impl Future for Never {
+impl Future for Until {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
+        if self.at <= self.clock.now() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
