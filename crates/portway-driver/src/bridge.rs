@@ -1,19 +1,17 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use event_listener::EventListener;
-use portway_proto::{CloseReason, Event, OpenError, Port, Session, StreamEvent, StreamId};
+use portway_proto::{CloseReason, Event, OpenError, Port, Session, StreamId};
 
 use crate::connection::{Connection, Moved};
 use crate::notice::Notice;
-use crate::relay::{
-    Local, PodSocket, Relay, RelayEnd, RelayFailure, RelayReport, RelayRules, RelayTotals,
-};
+use crate::relay::{Local, Relay, RelayEnd, RelayReport, RelayRules, RelayTotals};
+use crate::relays::{DialPod, Relays};
 use crate::runtime::Deadline;
 use crate::{Runtime, Socket, Transport};
 
@@ -27,19 +25,17 @@ pub struct Bridge<R: Runtime, T, S> {
     runtime: R,
     session: Session,
     connection: Connection<T>,
-    rules: RelayRules,
-    relays: Vec<Relay<S>>,
+    relays: Relays<S>,
+    /// Server: how to dial the pod.
     pods: Option<Pods<S>>,
     retire: Notice,
     close: Notice,
     stop: Notice,
-    meter: Option<Arc<dyn Meter>>,
     deadline: Deadline<R>,
     last_moved: Instant,
     /// When to see whether memory that is kept for more is to be given back.
     look_at: Option<Instant>,
     closed: Option<CloseReason>,
-    ended: VecDeque<(StreamId, RelayEnd<S>)>,
     reports: Vec<RelayReport>,
     totals: RelayTotals,
     tell: Option<Tell>,
@@ -63,14 +59,7 @@ pub trait Meter: Send + Sync + 'static {
     fn moved(&self, up: u64, down: u64);
 }
 
-/// Reaches the pod for a stream that a client opened. An error is the text that the client sees.
-pub type DialPod<S> = Pin<Box<dyn Future<Output = Result<PodSocket<S>, String>> + Send>>;
-
-/// A server's side of the pod: how to dial it, and the dials under way.
-struct Pods<S> {
-    dial: Box<dyn FnMut(Port) -> DialPod<S> + Send>,
-    pending: Vec<(StreamId, DialPod<S>)>,
-}
+type Pods<S> = Box<dyn FnMut(Port) -> DialPod<S> + Send>;
 
 /// How a session and its connections went.
 #[derive(Debug, Clone)]
@@ -96,18 +85,15 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             runtime,
             session,
             connection: Connection::new(transport),
-            rules,
-            relays: Vec::new(),
+            relays: Relays::new(rules),
             pods: None,
             retire: Notice::default(),
             close: Notice::default(),
             stop: Notice::default(),
-            meter: None,
             deadline: Deadline::new(),
             last_moved,
             look_at: None,
             closed: None,
-            ended: VecDeque::new(),
             reports: Vec::new(),
             totals: RelayTotals::default(),
             tell: None,
@@ -117,13 +103,13 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     /// Relays between a stream and a socket.
     pub fn with_socket(mut self, id: StreamId, socket: S) -> Self {
         let port = self.session.port(id);
-        self.relays.push(Relay::new(id, port, socket, self.rules));
+        self.relays.add(Relay::new(id, port, socket, self.relays.rules()));
         self
     }
 
     /// Server: dials the pod for every stream that the client opens.
     pub fn with_pods(mut self, dial: impl FnMut(Port) -> DialPod<S> + Send + 'static) -> Self {
-        self.pods = Some(Pods { dial: Box::new(dial), pending: Vec::new() });
+        self.pods = Some(Box::new(dial));
         self
     }
 
@@ -155,7 +141,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
 
     /// Reports bytes as they move.
     pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
-        self.meter = Some(meter);
+        self.relays.set_meter(meter);
         self
     }
 
@@ -168,7 +154,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     ) -> Result<StreamId, (Local<S>, OpenError)> {
         match self.session.open(port, self.runtime.now()) {
             Ok(id) => {
-                self.relays.push(Relay::local(id, port, local, self.rules, hold));
+                self.relays.add(Relay::local(id, port, local, self.relays.rules(), hold));
                 Ok(id)
             }
             Err(error) => Err((local, error)),
@@ -185,18 +171,25 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         self.closed.as_ref()
     }
 
+    /// The next stream whose relay has been looked at since this was asked, perhaps more than once:
+    /// of all others there is no news.
+    pub(crate) fn next_polled(&mut self) -> Option<StreamId> {
+        self.relays.next_polled()
+    }
+
+    /// What makes a stream's relay be looked at.
+    pub(crate) fn waker(&self, id: StreamId) -> Option<Waker> {
+        self.relays.waker(id).cloned()
+    }
+
     /// Resets every socket, and goes on with the session.
     pub(crate) fn abort_relays(&mut self) {
-        let now = self.runtime.now();
-        for mut relay in self.relays.drain(..) {
-            let id = relay.id();
-            relay.abort(&mut self.session, RelayFailure::Aborted, now);
-            self.ended.push_back((id, relay.into_end()));
-        }
+        self.relays.abort(&mut self.session, self.runtime.now());
     }
 
     /// Moves what can be moved, until something is over.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<S>> {
+        self.relays.listen(cx);
         if self.retire.take(cx) {
             self.session.retire(CloseReason::Shutdown, self.runtime.now());
         }
@@ -209,7 +202,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         }
         for _ in 0..Self::TURNS {
             let moved = self.turn(cx);
-            if let Some((id, end)) = self.ended.pop_front() {
+            if let Some((id, end)) = self.relays.next_ended() {
                 return Poll::Ready(Step::Ended(id, end));
             }
             if self.is_over() {
@@ -219,9 +212,13 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
             if moved == Moved::Something {
                 continue;
             }
-            let relays = self.relays.iter().filter_map(Relay::deadline);
-            let others = [self.session.poll_timeout(), self.connection.deadline(), self.look_at];
-            let at = relays.chain(others.into_iter().flatten()).min();
+            let deadlines = [
+                self.session.poll_timeout(),
+                self.connection.deadline(),
+                self.relays.deadline(),
+                self.look_at,
+            ];
+            let at = deadlines.into_iter().flatten().min();
             if self.deadline.poll(&self.runtime, at, cx).is_pending() {
                 return Poll::Pending;
             }
@@ -234,22 +231,15 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         let now = self.runtime.now();
         self.connection.handle_timeout(&mut self.session, now);
         let mut moved = self.connection.poll_inbound(cx, &mut self.session, now);
-        moved |= self.poll_pods(cx, now);
-        moved |= self.poll_relays(cx, now);
+        self.dial_pods();
+        moved |= self.hear();
+        moved |= self.relays.poll(&mut self.session, now);
         moved |= self.connection.poll_outbound(cx, &mut self.session, now);
-        // What happens to streams is seen by calling them; only ends and beginnings are heard of here.
-        while let Some(event) = self.session.poll_event() {
-            match event {
-                Event::Closed(reason) => self.closed = Some(reason),
-                Event::Stream { id, event: StreamEvent::Opened { .. } } => {
-                    let Some(relay) = self.relays.iter_mut().find(|it| it.id() == id) else {
-                        continue;
-                    };
-                    relay.opened();
-                }
-                Event::Stream { .. } | Event::Ready | _ => continue,
-            }
-            moved = Moved::Something;
+        moved |= self.hear();
+        #[cfg(debug_assertions)]
+        if moved == Moved::Nothing {
+            let forgotten = self.relays.forgotten(&mut self.session, now);
+            assert_eq!(forgotten, None, "a wake-up was lost: {:?}", self.session);
         }
         if moved == Moved::Something {
             self.last_moved = now;
@@ -267,39 +257,29 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     /// Gives memory back after a while without use. Looks at most once in that while, since a timer
     /// that moves with every byte would cost more than it saves.
     fn poll_memory(&mut self, now: Instant) {
-        let relays = self.relays.iter().any(Relay::keeps_memory);
-        if !relays && !self.connection.keeps_memory() {
+        if !self.relays.keep_memory() && !self.connection.keeps_memory() {
             self.look_at = None;
         } else if self.look_at.is_none_or(|at| at <= now) {
             let due = self.last_moved + Self::KEEP;
             self.look_at = (now < due).then_some(due);
             if self.look_at.is_none() {
-                self.relays.iter_mut().for_each(Relay::release_memory);
+                self.relays.release_memory();
                 self.connection.release_memory();
             }
         }
     }
 
-    fn poll_relays(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
+    /// What has happened to the session and its streams.
+    fn hear(&mut self) -> Moved {
         let mut moved = Moved::Nothing;
-        let mut index = 0;
-        while let Some(relay) = self.relays.get_mut(index) {
-            let session = &mut self.session;
-            let before = relay.bytes();
-            if !relay.is_over() {
-                moved |= relay.poll(cx, session, now);
-            }
-            let after = relay.bytes();
-            if let Some(meter) = self.meter.as_ref().filter(|_| after != before) {
-                meter.moved(after.0 - before.0, after.1 - before.1);
-            }
-            if relay.is_over() && session.is_done(relay.id()) {
-                session.release(relay.id(), now);
-                let relay = self.relays.swap_remove(index);
-                self.ended.push_back((relay.id(), relay.into_end()));
-                moved = Moved::Something;
-            } else {
-                index += 1;
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Stream { id, event } => moved |= self.relays.hear(id, event),
+                Event::Closed(reason) => {
+                    self.closed = Some(reason);
+                    moved = Moved::Something;
+                }
+                Event::Ready | _ => {}
             }
         }
         moved
@@ -314,42 +294,13 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         }
     }
 
-    fn poll_pods(&mut self, cx: &mut Context<'_>, now: Instant) -> Moved {
-        let Some(pods) = &mut self.pods else { return Moved::Nothing };
-        let session = &mut self.session;
-        let mut moved = Moved::Nothing;
-        while let Some(id) = session.accept() {
-            if let Some(port) = session.port(id) {
-                pods.pending.push((id, (pods.dial)(port)));
+    fn dial_pods(&mut self) {
+        let Some(dial) = &mut self.pods else { return };
+        while let Some(id) = self.session.accept() {
+            if let Some(port) = self.session.port(id) {
+                self.relays.dial(id, dial(port));
             }
         }
-        let mut index = 0;
-        while let Some((id, dial)) = pods.pending.get_mut(index) {
-            let id = *id;
-            // A client that went away meanwhile: nobody waits for the pod any more.
-            let wanted = !session.is_done(id);
-            match dial.as_mut().poll(cx) {
-                Poll::Pending if wanted => {
-                    index += 1;
-                    continue;
-                }
-                Poll::Pending => {}
-                Poll::Ready(Ok(pod)) => {
-                    let rules = self.rules.at_pod(session.capabilities());
-                    self.relays.push(Relay::pod(id, session.port(id), pod, rules));
-                }
-                Poll::Ready(Err(text)) => {
-                    let port = session.port(id);
-                    if let Ok(mut half) = session.send(id) {
-                        let _ = half.fail(&text, now);
-                    }
-                    self.relays.push(Relay::refused(id, port, self.rules, text));
-                }
-            }
-            drop(pods.pending.swap_remove(index));
-            moved = Moved::Something;
-        }
-        moved
     }
 
     /// Ends everything, with no goodbye.
@@ -360,8 +311,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
     }
 
     fn is_over(&self) -> bool {
-        let idle = self.pods.as_ref().is_none_or(|pods| pods.pending.is_empty());
-        self.connection.is_gone() && self.relays.is_empty() && idle
+        self.connection.is_gone() && self.relays.is_empty()
     }
 }
 
@@ -371,7 +321,9 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BridgeReport> {
         let this = self.get_mut();
         loop {
-            match ready!(this.poll_step(cx)) {
+            let step = this.poll_step(cx);
+            this.relays.forget_polled();
+            match ready!(step) {
                 Step::Ended(_, RelayEnd::Over(report)) => this.note_end(report),
                 // Only programs' connections are, and only their owner polls for steps.
                 Step::Ended(_, RelayEnd::Unserved(..)) => {}

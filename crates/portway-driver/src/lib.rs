@@ -39,14 +39,16 @@ mod net;
 mod notice;
 mod options;
 mod pool;
+mod ready;
 mod relay;
+mod relays;
 mod runtime;
 mod signal;
 mod socket;
 mod transport;
 mod verbs;
 
-pub use bridge::{Bridge, BridgeReport, DialPod, Meter};
+pub use bridge::{Bridge, BridgeReport, Meter};
 pub use connector::{ConnectError, Connector, DialError, Endpoint, ResolveError, Upgraded};
 pub use forward::{Forward, PortStream};
 pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
@@ -64,6 +66,7 @@ pub use portway_proto::{Config, Port, WireForm};
 pub use relay::{
     PodSocket, RelayFailure, RelayReport, RelayRules, RelayTotals, SocketUse, Wording,
 };
+pub use relays::DialPod;
 pub use runtime::{Elapsed, Runtime, Sleep, after, until};
 pub use socket::{ReadBuf, Socket};
 pub use transport::{RawTransport, Transport, TransportError, WireTransport, WsTransport};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::sched::Sched;
 use crate::store::Store;
 use crate::stream::{EventBit, RecvInput, RecvState, SendInput, SendState, Stream};
-use crate::timer::{Timer, Timers};
+use crate::timer::{Owner, Timer, Timers};
 use crate::{
     Capabilities, CloseReason, Config, Event, OverflowPolicy, Side, Stats, StreamError, StreamId,
 };
@@ -33,9 +33,10 @@ pub(crate) struct Core {
     pub(crate) closing: bool,
     ready_due: bool,
     closed: Closed,
-    /// Streams that keep the session paused, and since when.
+    /// Streams that keep the session paused.
     pausing: usize,
-    paused_since: Option<Instant>,
+    /// Streams whose exchange looks done.
+    settled: usize,
 }
 
 /// Whether the peer still answers (rulings: misses count only while we sent no data since the last
@@ -56,11 +57,18 @@ pub(crate) struct Liveness {
     since_data: u32,
     /// Which of them were answered; the latest is the lowest bit.
     answered: u32,
-    /// When something other than our keep-alives moved.
+    /// How many of all pings were not.
+    waiting: u32,
+    /// When, in reading time, something other than our keep-alives moved.
     pub(crate) last_activity: Instant,
 }
 
 impl Liveness {
+    /// A worker of a Go peer that is stuck for good takes 50 more frames, and with the next the peer
+    /// stops reading the session (protocol.md C.8). Of our pings every fifth goes there. They leave half
+    /// of that to the streams of others, which would stop too.
+    const MOST_WAITING: u32 = 25;
+
     const fn new(now: Instant) -> Self {
         Self {
             misses: 0,
@@ -70,6 +78,7 @@ impl Liveness {
             unproven: false,
             since_data: 0,
             answered: 0,
+            waiting: 0,
             last_activity: now,
         }
     }
@@ -94,6 +103,7 @@ impl Liveness {
     /// A ping goes out: its number.
     pub(crate) const fn next_ping(&mut self) -> u32 {
         self.ping = self.ping.wrapping_add(1);
+        self.waiting = self.waiting.saturating_add(1);
         self.unanswered = true;
         self.answered <<= 1;
         self.since_data = if self.since_data < u32::BITS { self.since_data + 1 } else { u32::BITS };
@@ -103,6 +113,7 @@ impl Liveness {
     /// The answers to a ping for each worker prove that the peer took all data before them. Nothing
     /// else does, not even data of the peer's: who talks need not listen.
     pub(crate) const fn pong(&mut self, number: u32) {
+        self.waiting = self.waiting.saturating_sub(1);
         let age = self.ping.wrapping_sub(number);
         if age >= self.since_data {
             return;
@@ -115,7 +126,17 @@ impl Liveness {
         }
         if in_a_row != 0 {
             self.unproven = false;
+            // What was sent before them waits nowhere.
+            self.waiting = 0;
         }
+    }
+
+    /// A ping is due; false where so many wait already that one more could do harm. It is any of those
+    /// whose answer is missed then.
+    pub(crate) const fn may_ping(&mut self) -> bool {
+        let enough = self.workers > 1 && self.waiting >= Self::MOST_WAITING;
+        self.unanswered |= enough;
+        !enough
     }
 
     /// The latest ping had its time: how many in a row stayed unanswered.
@@ -160,14 +181,13 @@ impl Core {
             ready_due: false,
             closed: Closed::NotYet,
             pausing: 0,
-            paused_since: None,
+            settled: 0,
         }
     }
 
     pub(crate) fn arm_keep_alive(&mut self, now: Instant) {
-        let now = self.reading_time(now);
         if let Some(interval) = self.config.keep_alive() {
-            self.timers.arm(Timer::KeepAlive, interval, now);
+            self.timers.arm(Owner::Session, Timer::KeepAlive, interval, now);
         }
     }
 
@@ -182,12 +202,12 @@ impl Core {
     }
 
     pub(crate) fn note_activity(&mut self, now: Instant) {
-        self.liveness.last_activity = self.reading_time(now);
+        self.liveness.last_activity = self.timers.reading_time(now);
     }
 
     /// Every port was announced: news only to a session that has not begun to close.
     pub(crate) fn ready(&mut self) {
-        self.timers.disarm(Timer::Open);
+        self.timers.disarm(Owner::Session, Timer::Open);
         self.announced = true;
         self.ready_due = !self.closing;
     }
@@ -218,7 +238,7 @@ impl Core {
             return;
         }
         let limit = self.config.recv_buffer();
-        let heard_at = self.reading_time(now);
+        let heard_at = self.timers.reading_time(now);
         let live = self.store.get_mut(id).filter(|stream| stream.recv.is_live());
         let Some(stream) = live else {
             self.stats.ignored_late += bytes.len() as u64;
@@ -244,7 +264,6 @@ impl Core {
     pub(crate) fn receive_error(&mut self, id: StreamId, text: &[u8], end: bool, now: Instant) {
         let limit = self.config.error_text();
         let settle = self.config.error_settle();
-        let heard_at = self.reading_time(now);
         // Also one that is no longer read: its writer must hear why nobody listens.
         let open = self.store.get_mut(id);
         let open = open.filter(|stream| !stream.is_done() && stream.failure.is_none());
@@ -254,7 +273,7 @@ impl Core {
         };
         stream.error_text.push(text, limit);
         if end && !stream.error_text.is_empty() {
-            stream.timers.arm(Timer::ErrorSettle, settle, heard_at);
+            self.timers.arm(Owner::Stream(id), Timer::ErrorSettle, settle, now);
             self.kill_send(id);
         }
     }
@@ -267,6 +286,7 @@ impl Core {
             return;
         };
         let failure = stream.take_text().or(failure);
+        self.timers.disarm(Owner::Stream(id), Timer::ErrorSettle);
         let failed = failure.is_some();
         if stream.failure.is_none() {
             stream.failure = failure;
@@ -303,19 +323,34 @@ impl Core {
     /// Server: a stream that no application has heard of is gone.
     pub(crate) fn discard(&mut self, id: StreamId, now: Instant) {
         self.stop_recv(id, now);
-        self.store.remove(id);
+        self.remove(id);
+    }
+
+    /// Nobody asks for the stream any more.
+    pub(crate) fn remove(&mut self, id: StreamId) {
+        self.timers.disarm_stream(id);
+        let stream = self.store.remove(id);
+        self.settled -= usize::from(stream.is_some_and(|stream| stream.settled().is_some()));
+    }
+
+    /// Every stream that is there only waits for its end.
+    pub(crate) fn all_settled(&self) -> bool {
+        let settled = self.store.iter().filter(|(_, stream)| stream.settled().is_some());
+        debug_assert_eq!(self.settled, settled.count());
+        self.settled == self.store.len()
     }
 
     /// Nothing more is sent on this stream; what waits is dropped.
     pub(crate) fn kill_send(&mut self, id: StreamId) {
+        let lingered = self.store.get(id).is_some_and(|stream| stream.lingering().is_some());
         if self.send_input(id, SendInput::Kill)
             && let Some(stream) = self.store.get_mut(id)
         {
             stream.send_buf.discard();
             stream.farewell = None;
-            stream.timers.disarm(Timer::HalfClose);
-            if stream.take_writable(0) {
-                self.raise(id, EventBit::Writable);
+            self.timers.disarm(Owner::Stream(id), Timer::HalfClose);
+            if lingered {
+                self.raise(id, EventBit::Lingering);
             }
         }
     }
@@ -323,17 +358,29 @@ impl Core {
     /// Both directions are given up.
     pub(crate) fn abandon(&mut self, id: StreamId, why: StreamError, now: Instant) {
         let Some(stream) = self.store.get_mut(id) else { return };
-        if !stream.is_done() {
+        let was_done = stream.is_done();
+        if !was_done {
             let why = stream.take_text().unwrap_or(why);
-            stream.timers.disarm(Timer::Open);
+            let may_be_read = !stream.recv.is_over();
+            for timer in [Timer::Open, Timer::ErrorSettle] {
+                self.timers.disarm(Owner::Stream(id), timer);
+            }
             if stream.failure.is_none() {
                 stream.failure = Some(why);
                 self.raise(id, EventBit::Failed);
+            }
+            if may_be_read {
+                // The failure is something to read.
+                self.raise(id, EventBit::Readable);
             }
             self.schedule_end(id);
         }
         self.kill_send(id);
         self.stop_recv(id, now);
+        if !was_done {
+            // Both halves may have been over before, and only a text that might have gone on was not.
+            self.check_done(id);
+        }
     }
 
     /// The consumer is too slow. What it did not take is dropped with the stream: nobody reads it.
@@ -390,7 +437,7 @@ impl Core {
     /// A message of the stream was handed to the transport.
     pub(crate) fn after_send(&mut self, id: StreamId, now: Instant) {
         self.stats.messages_out += 1;
-        self.liveness.last_activity = self.reading_time(now);
+        self.liveness.last_activity = self.timers.reading_time(now);
         let limit = self.config.send_buffer();
         if self.store.get_mut(id).is_some_and(|stream| stream.take_writable(limit)) {
             self.raise(id, EventBit::Writable);
@@ -406,21 +453,30 @@ impl Core {
         if stream.send != SendState::Finishing || waits {
             return;
         }
-        self.send_input(id, SendInput::Flushed);
-        let flushed_at = self.reading_time(now);
+        let flushed_at = self.timers.reading_time(now);
         if let Some(stream) = self.store.get_mut(id) {
             stream.note_flushed(flushed_at);
         }
-        self.linger(id, now);
+        self.send_input(id, SendInput::Flushed);
+        if !self.let_fin_go(id, now) {
+            self.raise(id, EventBit::Lingering);
+        }
+    }
+
+    /// Looks whether the FIN still has to wait.
+    pub(crate) fn linger(&mut self, id: StreamId, now: Instant) {
+        if self.let_fin_go(id, now) {
+            self.raise(id, EventBit::Lingering);
+        }
     }
 
     /// Lets the FIN go, or says when to look again.
-    pub(crate) fn linger(&mut self, id: StreamId, now: Instant) {
-        let now = self.reading_time(now);
+    fn let_fin_go(&mut self, id: StreamId, now: Instant) -> bool {
+        let now = self.timers.reading_time(now);
         let half_close = self.capabilities.half_close;
-        let Some(stream) = self.store.get_mut(id) else { return };
+        let Some(stream) = self.store.get_mut(id) else { return false };
         if stream.send != SendState::Lingering {
-            return;
+            return false;
         }
         // Nobody waits for an answer: the pod has ended, the application stopped reading, or the
         // pod is on our side.
@@ -430,26 +486,25 @@ impl Core {
             stream.fin_due(half_close)
         };
         let later = due.filter(|at| *at > now);
-        stream.timers.arm_at(Timer::HalfClose, later);
-        if due.is_some() && later.is_none() && self.send_input(id, SendInput::FinDue) {
+        self.timers.arm_at(Owner::Stream(id), Timer::HalfClose, later);
+        let goes = due.is_some() && later.is_none() && self.send_input(id, SendInput::FinDue);
+        if goes {
             self.schedule_end(id);
         }
+        goes
     }
 
     // -- waits
 
     /// Arms a timer of a stream, unless it runs already.
     pub(crate) fn arm_once(&mut self, id: StreamId, timer: Timer, wait: Duration, now: Instant) {
-        let now = self.reading_time(now);
-        if let Some(stream) = self.store.get_mut(id).filter(|stream| !stream.timers.runs(timer)) {
-            stream.timers.arm(timer, wait, now);
+        if self.store.get(id).is_some() && !self.timers.runs(Owner::Stream(id), timer) {
+            self.timers.arm(Owner::Stream(id), timer, wait, now);
         }
     }
 
     pub(crate) fn disarm(&mut self, id: StreamId, timer: Timer) {
-        if let Some(stream) = self.store.get_mut(id) {
-            stream.timers.disarm(timer);
-        }
+        self.timers.disarm(Owner::Stream(id), timer);
     }
 
     pub(crate) fn has_error_text(&self, id: StreamId) -> bool {
@@ -461,11 +516,6 @@ impl Core {
     /// False while a consumer is behind and its policy says to wait for it.
     pub(crate) const fn is_paused(&self) -> bool {
         self.pausing > 0
-    }
-
-    /// The time for everything that waits for the peer: it stands still while nobody reads.
-    fn reading_time(&self, now: Instant) -> Instant {
-        self.paused_since.unwrap_or(now)
     }
 
     /// Looks whether this stream keeps the session paused; call after every change of its buffer.
@@ -480,34 +530,31 @@ impl Core {
         }
         stream.pausing = full;
         if full {
-            stream.arm_stall(now);
+            self.arm_stall(id, now);
             self.pausing += 1;
             if self.pausing == 1 {
                 self.stats.pauses += 1;
-                self.paused_since = Some(now);
+                self.timers.pause(now);
             }
         } else {
-            stream.timers.disarm(Timer::Stall);
+            self.timers.disarm(Owner::Stream(id), Timer::Stall);
             self.pausing -= 1;
             if self.pausing == 0 {
-                self.resume(now);
+                self.timers.resume(now);
             }
         }
     }
 
-    /// What timers wait for may have been lying unread: they go on where they stood.
-    fn resume(&mut self, now: Instant) {
-        let Some(since) = self.paused_since.take() else { return };
-        let paused_for = now.saturating_duration_since(since);
-        self.timers.resume(paused_for);
-        let activity = &mut self.liveness.last_activity;
-        *activity = activity.checked_add(paused_for).unwrap_or(*activity);
-        for slot in 0..self.store.slots() {
-            let id = self.store.id_at(slot);
-            if let Some(stream) = id.and_then(|id| self.store.get_mut(id)) {
-                stream.resume(paused_for);
+    /// The session pauses for this stream: for how long, its policy says.
+    pub(crate) fn arm_stall(&mut self, id: StreamId, now: Instant) {
+        let wait = self.store.get(id).and_then(|stream| match stream.overflow {
+            OverflowPolicy::PauseThenReset(wait) if stream.pausing => Some(wait),
+            OverflowPolicy::PauseThenReset(_) | OverflowPolicy::Pause | OverflowPolicy::Reset => {
+                None
             }
-        }
+        });
+        let at = wait.and_then(|wait| now.checked_add(wait));
+        self.timers.arm_at(Owner::Stream(id), Timer::Stall, at);
     }
 
     // -- events
@@ -567,7 +614,14 @@ impl Core {
     pub(crate) fn send_input(&mut self, id: StreamId, input: SendInput) -> bool {
         let Some(stream) = self.store.get_mut(id) else { return false };
         let Some(next) = stream.send.after(input) else { return false };
+        let was_settled = stream.settled().is_some();
         stream.send = next;
+        self.settled += usize::from(stream.settled().is_some());
+        self.settled -= usize::from(was_settled);
+        // Who waits to write has an error to hear of now.
+        if stream.take_writable(0) {
+            self.raise(id, EventBit::Writable);
+        }
         self.check_done(id);
         true
     }

@@ -29,10 +29,14 @@ pub enum StreamEvent {
     },
     /// `read()` returns something again: data, the end, or the failure.
     Readable,
-    /// `write()` takes bytes again, after it was full.
+    /// `write()` takes bytes again, after it was full, or has an error to tell.
     Writable,
+    /// Our end is held back by the half-close policy from now on, or is no more: see
+    /// [`SendHalf::lingering`](crate::SendHalf::lingering).
+    Lingering,
     /// The stream failed: `failure()` says why. What came before can still be read, except after an
-    /// overflow.
+    /// overflow or a reset of ours. Whoever waits to read or to write is told so by `Readable` and
+    /// `Writable` as well.
     Failed,
     /// Both halves are over: nothing more happens until `release()`.
     Done,

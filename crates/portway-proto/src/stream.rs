@@ -22,8 +22,6 @@ use bytes::Bytes;
 
 use crate::chunks::Chunks;
 use crate::recv_buf::RecvBuf;
-
-use crate::timer::{Timer, Timers};
 use crate::{Config, HalfClose, OverflowPolicy, Port, RemoteText, StreamError, StreamEvent};
 
 /// Where the sending half stands.
@@ -144,7 +142,6 @@ pub(crate) struct Stream {
     pub(crate) farewell: Option<Bytes>,
     pub(crate) half_close: HalfClose,
     pub(crate) overflow: OverflowPolicy,
-    pub(crate) timers: Timers,
     /// Waits in the scheduler.
     pub(crate) scheduled: bool,
     /// Keeps the session paused.
@@ -156,7 +153,7 @@ pub(crate) struct Stream {
     pub(crate) announced: bool,
     writable_owed: bool,
     last_data_went_out: bool,
-    /// When the pod was last heard, or our last byte went out after the local end.
+    /// When, in reading time, the pod was last heard, or our last byte went out after the local end.
     silent_since: Option<Instant>,
 }
 
@@ -173,7 +170,6 @@ impl Stream {
             farewell: None,
             half_close: config.half_close(),
             overflow: config.overflow(streams),
-            timers: Timers::default(),
             scheduled: false,
             pausing: false,
             claimed: false,
@@ -203,7 +199,6 @@ impl Stream {
 
     /// The remote's words, if there are any: nothing more is added to them.
     pub(crate) fn take_text(&mut self) -> Option<StreamError> {
-        self.timers.disarm(Timer::ErrorSettle);
         (!self.error_text.is_empty()).then(|| StreamError::Remote(self.error_text.take()))
     }
 
@@ -226,9 +221,10 @@ impl Stream {
     }
 
     /// A `Writable` is due once half of the buffer is free: waking the writer for every message
-    /// would make it fill the buffer in crumbs.
+    /// would make it fill the buffer in crumbs. And once there is nothing to wait for any more.
     pub(crate) fn take_writable(&mut self, limit: usize) -> bool {
-        let due = self.writable_owed && self.send_buf.len() <= limit / 2;
+        let has_room = self.send_buf.len() <= limit / 2;
+        let due = self.writable_owed && (has_room || self.send != SendState::Open);
         if due {
             self.writable_owed = false;
         }
@@ -270,14 +266,6 @@ impl Stream {
         self.silent_since.filter(|_| sent && !self.last_data_went_out)
     }
 
-    /// A pause has ended: the time in which nobody listened does not count.
-    pub(crate) fn resume(&mut self, paused_for: Duration) {
-        self.timers.resume(paused_for);
-        if let Some(since) = &mut self.silent_since {
-            *since = since.checked_add(paused_for).unwrap_or(*since);
-        }
-    }
-
     pub(crate) fn raise(&mut self, event: EventBit) {
         self.events.0 |= event as u8;
     }
@@ -290,6 +278,7 @@ impl Stream {
             EventBit::Opened => StreamEvent::Opened { port: self.port },
             EventBit::Readable => StreamEvent::Readable,
             EventBit::Writable => StreamEvent::Writable,
+            EventBit::Lingering => StreamEvent::Lingering,
             EventBit::Failed => StreamEvent::Failed,
             EventBit::Done => StreamEvent::Done,
         })
@@ -297,13 +286,6 @@ impl Stream {
 
     pub(crate) const fn has_events(&self) -> bool {
         self.events.0 != 0
-    }
-
-    /// The session pauses for this stream: for how long, its policy says.
-    pub(crate) fn arm_stall(&mut self, now: Instant) {
-        if let OverflowPolicy::PauseThenReset(wait) = self.overflow {
-            self.timers.arm(Timer::Stall, wait, now);
-        }
     }
 }
 
@@ -313,12 +295,14 @@ pub(crate) enum EventBit {
     Opened = 1,
     Readable = 2,
     Writable = 4,
-    Failed = 8,
-    Done = 16,
+    Lingering = 8,
+    Failed = 16,
+    Done = 32,
 }
 
 impl EventBit {
-    const ALL: [Self; 5] = [Self::Opened, Self::Readable, Self::Writable, Self::Failed, Self::Done];
+    const ALL: [Self; 6] =
+        [Self::Opened, Self::Readable, Self::Writable, Self::Lingering, Self::Failed, Self::Done];
 }
 
 #[derive(Debug, Default)]

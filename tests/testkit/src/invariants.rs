@@ -179,7 +179,7 @@ impl Subject {
 
     /// All events.
     pub fn events(&mut self) -> Vec<Event> {
-        let most = 5 * self.ports + 2;
+        let most = 6 * self.ports + 2;
         let mut events = Vec::new();
         while let Some(event) = self.session.poll_event() {
             assert!(self.closed.is_none(), "{event:?} behind {:?}", self.closed);
@@ -251,7 +251,7 @@ impl Subject {
         self.failures.entry(id).or_insert(None);
         let reported = self.reported.entry(id).or_default();
         match event {
-            StreamEvent::Readable | StreamEvent::Writable => return,
+            StreamEvent::Readable | StreamEvent::Writable | StreamEvent::Lingering => return,
             StreamEvent::Failed => {
                 assert!(self.session.failure(id).is_some(), "failed without a failure");
             }

@@ -213,7 +213,7 @@ impl Rig {
             assert!(!self.closed, "{event:?} after Closed");
             self.closed = matches!(event, Event::Closed(_));
         }
-        let limit = 2 + 5 * streams;
+        let limit = 2 + 6 * streams;
         assert!(events.len() <= limit, "{} events were pending: {events:?}", events.len());
         events
     }

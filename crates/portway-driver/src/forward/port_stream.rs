@@ -156,7 +156,7 @@ impl PortStream {
         if half.is_flushed() {
             return Poll::Ready(Ok(()));
         }
-        inner.wakers(self.id).flush = Some(cx.waker().clone());
+        inner.wait_for_flush(self.id, cx.waker().clone());
         Poll::Pending
     }
 

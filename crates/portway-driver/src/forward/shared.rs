@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) session: Session,
     owners: usize,
     wakers: BTreeMap<StreamId, Wakers>,
+    /// Who waits for everything that was written to a stream to be on its way.
+    flushing: BTreeMap<StreamId, Waker>,
     task: Option<Waker>,
     closed: Option<CloseReason>,
     closed_wakers: Vec<Waker>,
@@ -41,7 +43,6 @@ pub(crate) struct Inner {
 pub(crate) struct Wakers {
     pub(crate) read: Option<Waker>,
     pub(crate) write: Option<Waker>,
-    pub(crate) flush: Option<Waker>,
 }
 
 impl Shared {
@@ -50,6 +51,7 @@ impl Shared {
             session,
             owners: 0,
             wakers: BTreeMap::new(),
+            flushing: BTreeMap::new(),
             task: None,
             closed: None,
             closed_wakers: Vec::new(),
@@ -145,8 +147,14 @@ impl Inner {
         self.wakers.entry(id).or_default()
     }
 
+    /// `waker` waits for everything that was written to be on its way.
+    pub(crate) fn wait_for_flush(&mut self, id: StreamId, waker: Waker) {
+        self.flushing.insert(id, waker);
+    }
+
     /// Nobody waits for the stream any more.
     pub(crate) fn forget(&mut self, id: StreamId) {
+        self.flushing.remove(&id);
         self.wakers.remove(&id);
     }
 
@@ -177,18 +185,19 @@ impl Inner {
                     for wakers in self.wakers.values_mut() {
                         ready.extend(wakers.read.take());
                         ready.extend(wakers.write.take());
-                        ready.extend(wakers.flush.take());
                     }
                 }
                 Event::Ready | _ => {}
             }
         }
-        for (id, wakers) in &mut self.wakers {
-            let flushed = self.session.send(*id).is_ok_and(|half| half.is_flushed());
-            if wakers.flush.is_some() && flushed {
-                ready.extend(wakers.flush.take());
+        let (closed, session) = (self.closed.is_some(), &mut self.session);
+        self.flushing.retain(|id, waker| {
+            let waits = !closed && session.send(*id).is_ok_and(|half| !half.is_flushed());
+            if !waits {
+                ready.push(waker.clone());
             }
-        }
+            waits
+        });
     }
 
     fn take_for(&mut self, id: StreamId, event: StreamEvent, ready: &mut Vec<Waker>) {
@@ -199,9 +208,6 @@ impl Inner {
         }
         if all || event == StreamEvent::Writable {
             ready.extend(wakers.write.take());
-        }
-        if all {
-            ready.extend(wakers.flush.take());
         }
     }
 }

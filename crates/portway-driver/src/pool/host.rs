@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -5,8 +6,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use portway_proto::{
-    CloseReason, HalfClose, OpenError, OverflowPolicy, Port, Retired, Reuse, StreamError, StreamId,
-    WireForm,
+    CloseReason, HalfClose, OpenError, OverflowPolicy, Port, Retired, Reuse, Session, StreamError,
+    StreamId, WireForm,
 };
 
 use super::lingering::Lingerer;
@@ -49,7 +50,13 @@ pub(super) struct Host<R: Runtime, C: Connector, S> {
     /// The form gives every connection a session of its own.
     fixed: bool,
     plan: Plan,
-    guests: Vec<Seated>,
+    /// Guests whose bytes move.
+    guests: BTreeMap<StreamId, Seated>,
+    /// Guests whose exchange looks done, and who only wait for their end: they take no room.
+    quiet: BTreeMap<StreamId, Seated>,
+    /// Those among them that nobody has come beside yet: what they receive may still slow the
+    /// session down.
+    unhurried: BTreeSet<StreamId>,
     /// Their sessions tell how they ended, so they wait for that.
     gone: Vec<(Ticket, RelayReport)>,
     /// No more guests after those that are here.
@@ -63,14 +70,11 @@ pub(super) struct Host<R: Runtime, C: Connector, S> {
     deadline: Deadline<R>,
 }
 
-/// A guest whose bytes move.
+/// A guest with a stream of its own.
 #[derive(Debug)]
 struct Seated {
-    id: StreamId,
     ticket: Ticket,
     lingerer: Option<Lingerer>,
-    /// Its exchange looks done, and it only waits for its end: it takes no room.
-    quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +126,9 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
             origin,
             fixed,
             plan,
-            guests: Vec::new(),
+            guests: BTreeMap::new(),
+            quiet: BTreeMap::new(),
+            unhurried: BTreeSet::new(),
             gone: Vec::new(),
             worn: false,
             finish,
@@ -164,13 +170,13 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
                 self.plan = Plan::Serving;
                 self.due = None;
                 let now = self.pool.runtime.now();
-                for quiet in self.guests.iter().filter(|seated| seated.quiet) {
+                for quiet in std::mem::take(&mut self.unhurried) {
                     // Nobody is slowed down by what was over.
-                    if let Ok(mut half) = self.bridge.session().recv(quiet.id) {
+                    if let Ok(mut half) = self.bridge.session().recv(quiet) {
                         half.set_overflow(OverflowPolicy::Reset, now);
                     }
                 }
-                self.guests.push(Seated { id, ticket, lingerer: None, quiet: false });
+                self.guests.insert(id, Seated { ticket, lingerer: None });
             }
             Err((local, error)) if fresh => {
                 let closed = self.bridge.closed().cloned().unwrap_or(CloseReason::Disconnected);
@@ -213,12 +219,15 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
     }
 
     fn farewell(&mut self, id: StreamId, end: RelayEnd<S>) {
-        let Some(index) = self.guests.iter().position(|seated| seated.id == id) else { return };
-        let Seated { ticket, lingerer, quiet, .. } = self.guests.swap_remove(index);
-        drop(lingerer);
-        if !quiet {
+        let guest = self.guests.remove(&id);
+        if guest.is_some() {
             self.pool.lock().left(self.id);
         }
+        self.unhurried.remove(&id);
+        let Some(Seated { ticket, lingerer }) = guest.or_else(|| self.quiet.remove(&id)) else {
+            return;
+        };
+        drop(lingerer);
         match end {
             RelayEnd::Over(report) if self.fixed => self.gone.push((ticket, report)),
             RelayEnd::Over(report) => {
@@ -312,67 +321,85 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         }
     }
 
-    /// Ends waits for the pod of connections that may linger no more.
-    fn poll_lingering(&mut self, cx: &Context<'_>) -> Moved {
-        let now = self.pool.runtime.now();
+    /// Looks at the guests of which there is news.
+    fn poll_guests(&mut self) -> Moved {
         let mut moved = Moved::Nothing;
-        for Seated { id, lingerer, .. } in &mut self.guests {
-            let Ok(mut half) = self.bridge.session().send(*id) else { continue };
-            let Some(since) = half.lingering() else {
-                *lingerer = None;
-                continue;
-            };
-            let join = || self.pool.lingering.join(since, cx.waker());
-            if lingerer.get_or_insert_with(join).is_told(since, cx.waker()) {
-                *lingerer = None;
-                half.set_half_close(HalfClose::Immediate, now);
-                moved = Moved::Something;
-            }
+        while let Some(id) = self.bridge.next_polled() {
+            moved |= self.poll_lingering(id);
+            moved |= self.poll_return(id);
         }
+        moved |= self.poll_quiet();
         moved
+    }
+
+    /// Ends the wait for the pod of a connection that may linger no more.
+    fn poll_lingering(&mut self, id: StreamId) -> Moved {
+        let seated = self.guests.get_mut(&id).or_else(|| self.quiet.get_mut(&id));
+        let Some(Seated { lingerer, .. }) = seated else { return Moved::Nothing };
+        let since = self.bridge.session().send(id).ok().and_then(|half| half.lingering());
+        let (Some(since), Some(waker)) = (since, self.bridge.waker(id)) else {
+            *lingerer = None;
+            return Moved::Nothing;
+        };
+        let join = || self.pool.lingering.join(since, &waker);
+        if !lingerer.get_or_insert_with(join).is_told(since, &waker) {
+            return Moved::Nothing;
+        }
+        *lingerer = None;
+        if let Ok(mut half) = self.bridge.session().send(id) {
+            half.set_half_close(HalfClose::Immediate, self.pool.runtime.now());
+        }
+        Moved::Something
     }
 
     /// Makes room for the next guest on behalf of those whose exchange looks done. The pod's end of it
     /// may take a second or more, and a session each for as long.
     fn poll_quiet(&mut self) -> Moved {
-        /// In the pauses of an answer it is not done.
-        const AFTER: Duration = Duration::from_millis(10);
         let now = self.pool.runtime.now();
         let limit = self.pool.options.keeping.max_quiet;
-        let mut quiet = self.guests.iter().filter(|seated| seated.quiet).count();
-        let guests = self.guests.len();
         let mut moved = Moved::Nothing;
         self.look_at = None;
-        if self.fixed || limit == 0 {
-            return moved;
-        }
-        for seated in &mut self.guests {
-            let Ok(half) = self.bridge.session().send(seated.id) else { continue };
-            let Some(at) = half.settled().map(|since| after(since, AFTER)) else { continue };
-            let silent = at <= now;
-            if !seated.quiet && quiet == limit {
-                continue;
-            } else if !seated.quiet && !silent {
-                self.look_at = Some(self.look_at.map_or(at, |look| look.min(at)));
-            } else if !seated.quiet {
-                seated.quiet = true;
-                quiet += 1;
-                self.pool.lock().left(self.id);
-                moved = Moved::Something;
-            } else if !silent && quiet == guests && self.plan != Plan::Leaving {
-                // It was not done after all, and nobody has come since.
-                seated.quiet = false;
-                quiet -= 1;
-                self.plan = Plan::Serving;
-                self.due = None;
-                self.pool.lock().came_back(self.id);
-                if let Ok(mut half) = self.bridge.session().recv(seated.id) {
-                    half.set_overflow(self.pool.options.session.overflow(1), now);
+        // Where guests may become quiet there is hardly ever more than one that is not.
+        while !self.fixed && self.quiet.len() < limit {
+            let mut due = None;
+            for id in self.guests.keys() {
+                let Some(at) = silent_at(self.bridge.session(), *id) else { continue };
+                if at <= now {
+                    due = Some(*id);
+                    break;
                 }
-                moved = Moved::Something;
+                self.look_at = Some(self.look_at.map_or(at, |look| look.min(at)));
             }
+            let Some((id, seated)) = due.and_then(|id| self.guests.remove_entry(&id)) else {
+                break;
+            };
+            self.quiet.insert(id, seated);
+            self.unhurried.insert(id);
+            self.pool.lock().left(self.id);
+            moved = Moved::Something;
         }
         moved
+    }
+
+    /// Gives a guest that was not done after all its session back, if nobody has come since.
+    fn poll_return(&mut self, id: StreamId) -> Moved {
+        let now = self.pool.runtime.now();
+        let alone = self.guests.is_empty() && self.plan != Plan::Leaving;
+        if !alone || !self.quiet.contains_key(&id) {
+            return Moved::Nothing;
+        }
+        if silent_at(self.bridge.session(), id).is_none_or(|at| at <= now) {
+            return Moved::Nothing;
+        }
+        self.guests.extend(self.quiet.remove_entry(&id));
+        self.unhurried.remove(&id);
+        self.plan = Plan::Serving;
+        self.due = None;
+        self.pool.lock().came_back(self.id);
+        if let Ok(mut half) = self.bridge.session().recv(id) {
+            half.set_overflow(self.pool.options.session.overflow(1), now);
+        }
+        Moved::Something
     }
 
     /// Where the session stands between two guests. Something: the bridge has to look at it.
@@ -380,7 +407,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         let now = self.pool.runtime.now();
         let was = self.plan;
         match self.plan {
-            Plan::Serving if self.fixed || self.guests.iter().any(|seated| !seated.quiet) => {}
+            Plan::Serving if self.fixed || !self.guests.is_empty() => {}
             Plan::Leaving => {
                 if self.due.is_some_and(|at| at <= now) {
                     self.due = None;
@@ -441,8 +468,7 @@ impl<R: Runtime, C: Connector, S: Socket> Future for Host<R, C, S> {
                 }
                 Poll::Pending => {}
             }
-            let mut moved = this.poll_lingering(cx);
-            moved |= this.poll_quiet();
+            let mut moved = this.poll_guests();
             moved |= this.poll_plan();
             if moved == Moved::Something {
                 continue;
@@ -453,6 +479,13 @@ impl<R: Runtime, C: Connector, S: Socket> Future for Host<R, C, S> {
             }
         }
     }
+}
+
+/// When the silence of the pod after an exchange that looks done is no pause in an answer any more.
+fn silent_at(session: &mut Session, id: StreamId) -> Option<Instant> {
+    const AFTER: Duration = Duration::from_millis(10);
+    let since = session.send(id).ok()?.settled()?;
+    Some(after(since, AFTER))
 }
 
 /// Nothing came of it but a text: the pod, or what the port leads to, is perhaps not there any more,

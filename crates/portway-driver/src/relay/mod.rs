@@ -49,6 +49,8 @@ pub(crate) struct Relay<S> {
     held: Option<Held>,
     /// Nothing was lost yet: the socket can be served on another session.
     handed_back: bool,
+    /// The socket is not read because nothing more fits anywhere.
+    waits_for_room: bool,
     report: RelayReport,
 }
 
@@ -119,6 +121,7 @@ impl<S: Socket> Relay<S> {
             backlog: VecDeque::new(),
             held: None,
             handed_back: false,
+            waits_for_room: false,
             report: RelayReport { port, ..RelayReport::default() },
         }
     }
@@ -177,7 +180,33 @@ impl<S: Socket> Relay<S> {
 
     /// When to poll again at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.give_up, self.look_at].into_iter().flatten().min()
+        [self.give_up, self.look_at].into_iter().flatten().min().filter(|_| !self.is_over())
+    }
+
+    /// What has happened to the stream, or the time that has come, lets it move something.
+    #[cfg(debug_assertions)]
+    pub(crate) fn is_due(&self, session: &mut Session, now: Instant) -> bool {
+        let id = self.id;
+        if self.is_over() {
+            return session.is_done(id);
+        }
+        let failed = session.failure(id).cloned();
+        let outward = match (self.outward, self.in_hand.is_empty()) {
+            (Outward::Open, true) => session.recv(id).is_ok_and(|half| half.is_readable()),
+            (Outward::Open, false) if failed == Some(StreamError::Overflow) => true,
+            (Outward::Open, false) => {
+                failed.is_some() && self.wording.is_some() && self.give_up.is_none()
+            }
+            (Outward::Finishing | Outward::Over, _) => false,
+        };
+        let Ok(half) = session.send(id) else { return true };
+        let held = self.held.as_ref().is_some_and(|held| held.room() == 0);
+        let room = !half.is_open() || (half.is_flushed() && !held);
+        let ended = self.inward == Inward::Open && self.outward == Outward::Over && half.is_over();
+        outward
+            || (self.waits_for_room && room)
+            || (ended && self.give_up.is_none())
+            || self.deadline().is_some_and(|at| at <= now)
     }
 
     /// Memory that an idle connection should not keep.
@@ -190,7 +219,8 @@ impl<S: Socket> Relay<S> {
         self.memory.release();
     }
 
-    /// Moves what can be moved.
+    /// Moves all that can be moved. After that there is nothing to do before the socket wakes it, an
+    /// event is about its stream, or its [deadline](Self::deadline) has come.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -199,7 +229,7 @@ impl<S: Socket> Relay<S> {
     ) -> Moved {
         let mut moved = self.poll_outward(cx, session, now);
         moved |= self.poll_inward(cx, session, now);
-        self.check_end(session, now);
+        moved |= self.check_end(session, now);
         moved
     }
 
@@ -353,19 +383,21 @@ impl<S: Socket> Relay<S> {
 
     fn poll_inward(&mut self, cx: &mut Context<'_>, session: &mut Session, now: Instant) -> Moved {
         let mut moved = Moved::Nothing;
+        self.waits_for_room = false;
         while self.inward != Inward::Over {
             let Some(socket) = &mut self.socket else { break };
             let Ok(mut half) = session.send(self.id) else { break };
             if let Some(bytes) = self.backlog.pop_front() {
                 if let Err(WriteError::Blocked(rest)) = half.write(bytes) {
                     self.backlog.push_front(rest);
+                    self.waits_for_room = true;
                     break;
                 }
                 moved = Moved::Something;
                 continue;
             }
             let room = match self.inward {
-                Inward::Open if half.is_over() => {
+                Inward::Open if !half.is_open() => {
                     self.inward = Inward::Discarding;
                     continue;
                 }
@@ -375,7 +407,11 @@ impl<S: Socket> Relay<S> {
                 Inward::Discarding | Inward::Over => usize::MAX,
             };
             if room == 0 {
-                half.want_writable();
+                self.waits_for_room = true;
+                // Else it is the copy that is full, which goes once the server has opened the stream.
+                if half.capacity() == 0 {
+                    half.want_writable();
+                }
                 if let Some(error) = self.look(now) {
                     self.broken(SocketUse::Read, &error, session, now);
                     return Moved::Something;
@@ -446,9 +482,9 @@ impl<S: Socket> Relay<S> {
     }
 
     /// Closes the socket once both directions are over, or the second has had its time.
-    fn check_end(&mut self, session: &mut Session, now: Instant) {
+    fn check_end(&mut self, session: &mut Session, now: Instant) -> Moved {
         if self.is_over() {
-            return;
+            return Moved::Nothing;
         }
         let inward = self.inward == Inward::Over;
         let outward = self.outward == Outward::Over;
@@ -458,15 +494,18 @@ impl<S: Socket> Relay<S> {
             self.give_up = grace.and_then(|grace| now.checked_add(grace));
         }
         let time_is_up = self.give_up.is_some_and(|at| at <= now);
-        if (inward && outward) || time_is_up {
-            let cut = !self.in_hand.is_empty() && session.failure(self.id).is_some();
-            if cut && self.wording.is_some() {
-                // Half of what the client said must not look like all of it.
-                return self.fail_with_stream(session, now);
-            }
+        if !(inward && outward || time_is_up) {
+            return Moved::Nothing;
+        }
+        let cut = !self.in_hand.is_empty() && session.failure(self.id).is_some();
+        if cut && self.wording.is_some() {
+            // Half of what the client said must not look like all of it.
+            self.fail_with_stream(session, now);
+        } else {
             self.socket = None;
             self.end_stream(session, now);
         }
+        Moved::Something
     }
 
     /// How long a program may go on sending to a stream that is over before its socket is closed.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use self::mux::Mux;
 use crate::core::Core;
 use crate::stream::{SendInput, SendState, Stream};
-use crate::timer::{Timer, Timers};
+use crate::timer::{Owner, Timer};
 use crate::{
     Capabilities, CloseFrame, CloseReason, Config, ConfigError, Event, Incoming, Kind, OpenError,
     Port, Retired, Reuse, Side, Stats, StreamError, StreamId, Transmit, UnknownStream, Violation,
@@ -89,12 +89,14 @@ impl Session {
         let mux = Mux::new(&mut core, form, ports)?;
         match side {
             Side::Client if core.is_announced() => {}
-            Side::Client => core.timers.arm(Timer::Open, core.config.open_timeout(), now),
+            Side::Client => {
+                core.timers.arm(Owner::Session, Timer::Open, core.config.open_timeout(), now);
+            }
             Side::Server => core.ready(),
         }
         core.arm_keep_alive(now);
         if let Some(wait) = core.config.idle_timeout() {
-            core.timers.arm(Timer::Idle, wait, now);
+            core.timers.arm(Owner::Session, Timer::Idle, wait, now);
         }
         let state = State::Open;
         Ok(Self { core, mux, state, pong: None, ping_due: false, keep_alive_due: false })
@@ -214,12 +216,12 @@ impl Session {
     /// When to call [`handle_timeout`](Self::handle_timeout). Changes after any other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next_timer().map(|(at, _)| at)
+        self.core.timers.next().map(|(at, _)| at)
     }
 
     /// What [`poll_timeout`](Self::poll_timeout) is about: for logs and tests.
     pub fn timeout_reason(&self) -> Option<Timer> {
-        self.next_timer().map(|(_, timer)| timer)
+        self.core.timers.next().map(|(_, timer)| timer)
     }
 
     /// False: do not read the transport, a consumer is behind, or the peer itself is with our answers
@@ -296,7 +298,7 @@ impl Session {
     pub fn release(&mut self, id: StreamId, now: Instant) {
         let send = self.core.store.get(id).map_or(SendState::Dead, |stream| stream.send);
         self.core.abandon(id, StreamError::Reset, now);
-        self.core.store.remove(id);
+        self.core.remove(id);
         self.mux.released(&mut self.core, id, send);
         self.check_over(now);
     }
@@ -447,9 +449,9 @@ impl Session {
         self.ping_due = false;
         self.keep_alive_due = false;
         for timer in [Timer::Open, Timer::KeepAlive, Timer::Idle] {
-            self.core.timers.disarm(timer);
+            self.core.timers.disarm(Owner::Session, timer);
         }
-        self.core.timers.arm(Timer::Close, self.core.config.close_timeout(), now);
+        self.arm_close(now);
     }
 
     /// The Close message, once nothing goes before it.
@@ -480,12 +482,6 @@ impl Session {
         };
         self.end_streams(&cause, now);
         self.core.timers.disarm_all();
-        for slot in 0..self.core.store.slots() {
-            let id = self.core.store.id_at(slot);
-            if let Some(stream) = id.and_then(|id| self.core.store.get_mut(id)) {
-                stream.timers.disarm_all();
-            }
-        }
         self.pong = None;
         self.ping_due = false;
         self.keep_alive_due = false;
@@ -496,9 +492,7 @@ impl Session {
     fn note_progress(&mut self, now: Instant) {
         match self.state {
             State::Open => self.check_over(now),
-            State::Closing(_) => {
-                self.core.timers.arm(Timer::Close, self.core.config.close_timeout(), now);
-            }
+            State::Closing(_) => self.arm_close(now),
             State::Closed => {}
         }
     }
@@ -512,34 +506,22 @@ impl Session {
         }
     }
 
-    fn next_timer(&self) -> Option<(Instant, Timer)> {
-        let paused = self.core.is_paused();
-        let each = |timers: &Timers| timers.next(paused);
-        let streams = self.core.store.iter().filter_map(|(_, stream)| each(&stream.timers));
-        streams.chain(each(&self.core.timers)).min_by_key(|(at, _)| *at)
+    fn arm_close(&mut self, now: Instant) {
+        let wait = self.core.config.close_timeout();
+        self.core.timers.arm(Owner::Session, Timer::Close, wait, now);
     }
 
     /// Handles every timer that is due; whether there was one.
     fn handle_expired(&mut self, now: Instant) -> bool {
         let mut any = false;
-        while let Some(timer) = self.core.timers.expire(self.core.is_paused(), now) {
-            self.handle_timer(timer, now);
+        while let Some((owner, timer)) = self.core.timers.expire(now) {
+            match owner {
+                Owner::Session => self.handle_timer(timer, now),
+                Owner::Stream(id) => self.handle_stream_timer(id, timer, now),
+            }
             any = true;
         }
-        for slot in 0..self.core.store.slots() {
-            while let Some((id, timer)) = self.expired_stream(slot, now) {
-                self.handle_stream_timer(id, timer, now);
-                any = true;
-            }
-        }
         any
-    }
-
-    fn expired_stream(&mut self, slot: usize, now: Instant) -> Option<(StreamId, Timer)> {
-        let id = self.core.store.id_at(slot)?;
-        let paused = self.core.is_paused();
-        let timer = self.core.store.get_mut(id)?.timers.expire(paused, now)?;
-        Some((id, timer))
     }
 
     fn handle_timer(&mut self, timer: Timer, now: Instant) {
@@ -552,9 +534,10 @@ impl Session {
             Timer::KeepAlive => self.keep_alive(now),
             Timer::Idle => {
                 let wait = self.core.config.idle_timeout().unwrap_or_default();
-                let quiet = now.saturating_duration_since(self.core.liveness.last_activity);
+                let last = self.core.liveness.last_activity;
+                let quiet = self.core.timers.reading_time(now).saturating_duration_since(last);
                 match wait.checked_sub(quiet).filter(|left| !left.is_zero()) {
-                    Some(left) => self.core.timers.arm(Timer::Idle, left, now),
+                    Some(left) => self.core.timers.arm(Owner::Session, Timer::Idle, left, now),
                     None => self.begin_close(CloseReason::Idle, now),
                 }
             }
@@ -577,6 +560,10 @@ impl Session {
     fn keep_alive(&mut self, now: Instant) {
         if self.core.liveness.count_miss() >= self.core.config.keep_alive_misses() {
             self.finish_close(CloseReason::PeerDead, now);
+            return;
+        }
+        if !self.core.liveness.may_ping() {
+            self.core.arm_keep_alive(now);
             return;
         }
         // The answer is due some time after the transport has taken the ping, not before.

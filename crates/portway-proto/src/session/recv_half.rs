@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::Session;
 use crate::stream::{RecvInput, RecvState};
-use crate::timer::Timer;
 use crate::{OverflowPolicy, ReadError, StreamId};
 
 /// The peer's direction of one stream.
@@ -43,6 +42,12 @@ impl RecvHalf<'_> {
         }
     }
 
+    /// `read()` would not be blocked: what [`Readable`](crate::StreamEvent::Readable) is the edge of.
+    pub fn is_readable(&self) -> bool {
+        let stream = self.session.core.store.get(self.id);
+        stream.is_none_or(|stream| !stream.recv_buf.is_empty() || !stream.recv.is_live())
+    }
+
     /// `n` of the bytes read are out of our hands.
     pub fn consumed(&mut self, n: usize, now: Instant) {
         if let Some(stream) = self.session.core.store.get_mut(self.id) {
@@ -62,11 +67,8 @@ impl RecvHalf<'_> {
         let core = &mut self.session.core;
         if let Some(stream) = core.store.get_mut(self.id) {
             stream.overflow = policy;
-            stream.timers.disarm(Timer::Stall);
-            if stream.pausing {
-                stream.arm_stall(now);
-            }
         }
+        core.arm_stall(self.id, now);
         core.update_pause(self.id, now);
     }
 }

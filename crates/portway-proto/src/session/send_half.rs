@@ -132,13 +132,17 @@ impl SendHalf<'_> {
     /// The local end was reached and everything sent, and the policy holds the end back. Since when
     /// the pod has been silent: the longest silent is the first that a caller with too many gives up.
     pub fn lingering(&self) -> Option<Instant> {
-        self.stream()?.lingering()
+        self.by_clock(self.stream()?.lingering()?)
     }
 
     /// The local end was reached and everything sent, and the last bytes before it came from the pod:
     /// the exchange looks done, and only the pod's end is missing. Since when the pod has been silent.
     pub fn settled(&self) -> Option<Instant> {
-        self.stream()?.settled()
+        self.by_clock(self.stream()?.settled()?)
+    }
+
+    fn by_clock(&self, at: Instant) -> Option<Instant> {
+        self.session.core.timers.clock_time(at)
     }
 
     fn stream(&self) -> Option<&Stream> {

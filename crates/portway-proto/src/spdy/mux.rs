@@ -11,7 +11,7 @@ use super::{
 };
 use crate::core::Core;
 use crate::stream::{SendState, Stream};
-use crate::timer::Timer;
+use crate::timer::{Owner, Timer};
 use crate::{
     CloseReason, Kind, OpenError, Port, Retired, Reuse, Side, StreamError, StreamId, Transmit,
     Violation,
@@ -99,9 +99,9 @@ impl Spdy {
             return Err(OpenError::TooManyStreams { limit });
         }
         // Numbers are given when the opening goes out: on the wire they must rise.
-        let unnumbered = self.pairs.values().filter(|pair| pair.data.is_none()).count();
+        let unnumbered = || self.pairs.values().filter(|pair| pair.data.is_none()).count();
         let left = (LAST_STREAM - self.next_stream) as usize / 4;
-        if left <= unnumbered {
+        if left <= self.pairs.len() && left <= unnumbered() {
             self.retired = Some(Retired::Exhausted);
             return Err(OpenError::Retired(Retired::Exhausted));
         }
@@ -318,14 +318,14 @@ impl Spdy {
             return Reuse::No(why);
         }
         // A stream that only waits for its end sends no data that a stuck worker could be behind.
-        if core.store.iter().any(|(_, stream)| stream.settled().is_none()) {
+        if !core.all_settled() {
             return Reuse::InUse;
         }
         match self.check {
             Check::Passed => Reuse::Ready,
             Check::Due => {
                 // From here, and not from when the pings go out: a server may take nothing any more.
-                core.timers.arm(Timer::Check, core.config.check_timeout(), now);
+                core.timers.arm(Owner::Session, Timer::Check, core.config.check_timeout(), now);
                 self.check = Check::Asked;
                 Reuse::Checking
             }
@@ -513,7 +513,7 @@ impl Spdy {
         core.stats.pongs += 1;
         core.liveness.pong(number);
         if self.check.pong(number) {
-            core.timers.disarm(Timer::Check);
+            core.timers.disarm(Owner::Session, Timer::Check);
         }
     }
 
@@ -639,7 +639,7 @@ impl Spdy {
         }
         self.next_request += 1;
         self.check = Check::Due;
-        core.timers.disarm(Timer::Check);
+        core.timers.disarm(Owner::Session, Timer::Check);
         core.arm_once(id, Timer::Open, core.config.open_timeout(), now);
         // What was written meanwhile follows, or the end.
         core.schedule_open(id);

@@ -1,6 +1,8 @@
 //! Events are edges, at most one of each pending, and `Closed` is the last.
 
-use portway_proto::{CloseReason, Config, Event, ReadError, StreamEvent};
+use portway_proto::{
+    CloseReason, Config, Event, HalfClose, OverflowPolicy, ReadError, StreamEvent, WriteError,
+};
 use portway_testkit::rig::{End, Rig, secs};
 
 #[test]
@@ -138,5 +140,72 @@ fn a_reset_is_reported_to_whoever_watches_the_stream() {
     let mut rig = Rig::ready_client(Config::client(), &[1, 2]);
     let id = rig.open(1);
     rig.reset(id);
+    let news = [StreamEvent::Readable, StreamEvent::Failed, StreamEvent::Done];
+    assert_eq!(rig.events_of(id), news, "a reader may wait in another task");
+    assert_eq!(rig.read(id), Err(ReadError::Failed));
+}
+
+#[test]
+fn a_reader_that_waits_is_told_of_an_overflow() {
+    let config = Config::client().with_recv_buffer(4).with_overflow(OverflowPolicy::Reset);
+    let mut rig = Rig::ready_client(config, &[1, 2]);
+    let id = rig.open(1);
+    rig.message(0, b"held");
+    assert_eq!(rig.read(id).unwrap().unwrap(), "held");
+    assert_eq!(rig.read(id), Err(ReadError::Blocked), "and nothing is consumed");
+    rig.events();
+    rig.message(0, b"more");
+    assert_eq!(rig.events_of(id), [StreamEvent::Readable, StreamEvent::Failed, StreamEvent::Done]);
+    assert_eq!(rig.read(id), Err(ReadError::Failed));
+}
+
+#[test]
+fn done_comes_too_where_a_reset_cuts_off_the_text_that_was_waited_for() {
+    let mut rig = Rig::ready_client(Config::client(), &[1, 2]);
+    let id = rig.open(1);
+    rig.stop(id);
+    rig.message(1, b"broken, and perhaps mo");
+    rig.events();
+    assert!(!rig.session.is_done(id));
+    rig.reset(id);
     assert_eq!(rig.events_of(id), [StreamEvent::Failed, StreamEvent::Done]);
+}
+
+#[test]
+fn a_writer_that_waits_is_told_that_the_session_closes() {
+    let mut rig = Rig::ready_client(Config::client().with_send_buffer(4), &[1, 2]);
+    let id = rig.open(1);
+    rig.write(id, b"full");
+    assert_eq!(rig.try_write(id, b"x"), Err(WriteError::Blocked("x".into())));
+    rig.events();
+    rig.close(CloseReason::Local);
+    assert_eq!(rig.events_of(id), [StreamEvent::Writable], "though nothing was sent yet");
+    assert_eq!(rig.try_write(id, b"x"), Err(WriteError::Finished));
+}
+
+#[test]
+fn the_beginning_and_the_end_of_lingering_are_news() {
+    let mut rig = Rig::ready_client(Config::client(), &[1, 2]);
+    let id = rig.open(1);
+    rig.write(id, b"request");
+    rig.finish(id);
+    assert_eq!(rig.events_of(id), [], "it is not sent yet");
+    rig.sent();
+    assert_eq!(rig.events_of(id), [StreamEvent::Lingering]);
+    assert!(rig.session.send(id).unwrap().lingering().is_some());
+    rig.after(secs(5));
+    assert_eq!(rig.events_of(id), [StreamEvent::Lingering], "the policy lets the end go");
+    assert!(rig.session.send(id).unwrap().lingering().is_none());
+}
+
+#[test]
+fn an_end_that_is_not_held_back_does_not_linger() {
+    let mut rig = Rig::ready_client(Config::client(), &[1, 2]);
+    let id = rig.open(1);
+    rig.message(0, b"the last word");
+    rig.events();
+    rig.set_half_close(id, HalfClose::Immediate);
+    rig.finish(id);
+    rig.sent();
+    assert_eq!(rig.events_of(id), []);
 }

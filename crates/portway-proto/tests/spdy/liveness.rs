@@ -73,7 +73,7 @@ fn a_server_whose_queue_behind_a_stuck_worker_has_filled_up_is_not_killed() {
         let (mut rig, id) = Spdy::opened(Config::client());
         rig.write(id, b"the pod does not read this");
         rig.frames();
-        let mut waiting = 20;
+        let mut waiting = 30;
         answering(&mut rig, THREE_HOURS, |number| {
             waiting += u32::from(number % 5 == stuck);
             waiting <= 50 && number % 5 != stuck
@@ -220,4 +220,42 @@ fn answers_to_pings_from_before_the_data_prove_nothing_about_it() {
     rig.peer_all(&early);
     answering(&mut rig, THREE_HOURS, |_| false);
     assert!(!rig.session.is_closed());
+}
+
+#[test]
+fn a_stuck_worker_is_not_buried_under_our_pings() {
+    let (mut rig, id) = Spdy::opened(Config::client());
+    rig.write(id, b"the pod does not read this");
+    rig.frames();
+    let mut stuck = Vec::new();
+    answering(&mut rig, 4 * THREE_HOURS, |number| {
+        stuck.extend((number % 5 == 0).then_some(number));
+        number % 5 != 0
+    });
+    assert!(!rig.session.is_closed());
+    assert_eq!(stuck.len(), 25, "with 51 the server would stop reading");
+    // The pod goes on.
+    for number in stuck {
+        rig.peer(&Frame::Ping(2 * number - 1));
+    }
+    let mut pings = 0;
+    answering(&mut rig, 300, |_| {
+        pings += 1;
+        true
+    });
+    assert_eq!(pings, 10, "every 30 s again");
+}
+
+#[test]
+fn a_peer_that_is_pinged_no_more_is_noticed_to_be_dead_all_the_same() {
+    let (mut rig, _) = Spdy::opened(Config::client());
+    for _ in 0..50 {
+        answering(&mut rig, 60, |_| false);
+        rig.feed(Incoming::Ping(vec![].into()));
+    }
+    assert!(!rig.session.is_closed());
+    answering(&mut rig, 60, |_| panic!("pinged in spite of all that wait"));
+    assert!(!rig.session.is_closed());
+    answering(&mut rig, 60, |_| false);
+    assert_eq!(closed(&mut rig), CloseReason::PeerDead);
 }
