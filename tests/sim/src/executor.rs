@@ -82,6 +82,7 @@ impl Executor<'_> {
         self.polls += 1;
         let limit = self.sim.with(|world| {
             world.tasks.begin_poll(id, world.now);
+            world.asked = 0;
             world.note(Happening::Polled { task: id });
             world.settings.max_polls
         });

@@ -28,6 +28,7 @@ mod rng;
 mod settings;
 mod sim;
 mod sleep;
+pub mod soak;
 mod task;
 mod trace;
 mod world;

@@ -272,11 +272,15 @@ impl Sim {
 
     /// Does something to the world, and wakes who is to be woken by it.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
-        let (result, wake) = {
+        let (result, wake, endless) = {
             let mut world = self.shared.world.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut world);
-            (result, std::mem::take(&mut world.wake))
+            world.asked += 1;
+            // Told once: who unwinds from it comes by here again.
+            let endless = world.asked == world.settings.max_polls;
+            (result, std::mem::take(&mut world.wake), endless)
         };
+        assert!(!endless, "livelock: one poll that does not end\n{}", self.dump());
         wake.into_iter().for_each(std::task::Waker::wake);
         result
     }

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) probing: bool,
     /// What was done since the flag was cleared.
     pub(crate) worked: Option<Happening>,
+    /// How often the poll under way has asked for anything.
+    pub(crate) asked: u64,
 }
 
 impl World {
@@ -43,6 +45,7 @@ impl World {
             settling: Vec::new(),
             probing: false,
             worked: None,
+            asked: 0,
         }
     }
 

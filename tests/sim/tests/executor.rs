@@ -97,6 +97,15 @@ fn a_livelock_is_found() {
     assert!(text.starts_with("livelock: 1000 polls"), "{text}");
 }
 
+#[test]
+fn a_poll_that_does_not_end_is_found() {
+    let text = failure(Builder::new(1).with_max_polls(1_000), async |sim: Sim| {
+        let start = sim.now();
+        while sim.now() == start {}
+    });
+    assert!(text.starts_with("livelock: one poll"), "{text}");
+}
+
 /// A flag, and one waker that is told of it: unless it forgets to.
 #[derive(Default)]
 struct Flag {

@@ -69,6 +69,9 @@ struct Seated {
     id: StreamId,
     ticket: Ticket,
     lingerer: Option<Lingerer>,
+    /// It has had to go. Where the wire has no half-close it still waits for a moment (v4), and must
+    /// not be told again and again meanwhile.
+    hurried: bool,
     /// Its exchange looks done, and it only waits for its end: it takes no room.
     quiet: bool,
 }
@@ -170,7 +173,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
                         half.set_overflow(OverflowPolicy::Reset, now);
                     }
                 }
-                self.guests.push(Seated { id, ticket, lingerer: None, quiet: false });
+                self.guests.push(Seated { id, ticket, lingerer: None, hurried: false, quiet: false });
             }
             Err((local, error)) if fresh => {
                 let closed = self.bridge.closed().cloned().unwrap_or(CloseReason::Disconnected);
@@ -316,7 +319,10 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
     fn poll_lingering(&mut self, cx: &Context<'_>) -> Moved {
         let now = self.pool.runtime.now();
         let mut moved = Moved::Nothing;
-        for Seated { id, lingerer, .. } in &mut self.guests {
+        for Seated { id, lingerer, hurried, .. } in &mut self.guests {
+            if *hurried {
+                continue;
+            }
             let Ok(mut half) = self.bridge.session().send(*id) else { continue };
             let Some(since) = half.lingering() else {
                 *lingerer = None;
@@ -325,6 +331,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
             let join = || self.pool.lingering.join(since, cx.waker());
             if lingerer.get_or_insert_with(join).is_told(since, cx.waker()) {
                 *lingerer = None;
+                *hurried = true;
                 half.set_half_close(HalfClose::Immediate, now);
                 moved = Moved::Something;
             }

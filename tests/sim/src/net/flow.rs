@@ -154,6 +154,7 @@ impl World {
         (this.reader, this.writer) = (None, None);
         let (gone, shut, reset) = (this.gone, this.shut, this.abort || unread);
         conn.pipes[1 - end].arrived.clear();
+        self.wake.extend(conn.ends[1 - end].writer.take());
         self.note(Happening::Closed { conn: number, end: name(end) });
         if !gone && reset {
             self.reset_from(number, end);
@@ -218,6 +219,10 @@ impl World {
             match segment {
                 Segment::Data(bytes) => {
                     pipe.in_flight -= bytes.len();
+                    if !receiver.open || receiver.gone {
+                        self.wake.extend(conn.ends[from].writer.take());
+                    }
+                    let receiver = &mut conn.ends[1 - from];
                     if receiver.gone {
                         continue;
                     }
