@@ -16,10 +16,12 @@ use super::program::{Ending, InProcess, Pace, Program};
 use super::setup::{Finale, Setup};
 use super::tally::Tally;
 use super::verdict::{Evidence, judge};
+use super::voice;
 use crate::{Builder, Rng, Running, Sim};
 
 /// What one seed came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Run {
     /// What happened, how often.
     pub tally: Tally,
@@ -36,13 +38,16 @@ pub struct Run {
 pub fn run(seed: u64) -> Run {
     let mut rng = Rng::new(seed);
     let setup = Setup::draw(&mut rng);
-    Builder::new(seed).with_poll_cost(setup.poll_cost).with_max_polls(100_000).strict().run(
-        async move |sim| {
+    let builder = Builder::new(seed).with_poll_cost(setup.poll_cost).with_max_polls(200_000);
+    let (mut run, said) = voice::heard(|| {
+        builder.strict().run(async move |sim| {
             let tally = Scenario::new(sim.clone(), setup, rng).play().await;
             sim.settled().await;
             Run { tally, trace: sim.trace(), elapsed: sim.elapsed() }
-        },
-    )
+        })
+    });
+    run.tally.merge(&said);
+    run
 }
 
 struct Scenario {
@@ -222,6 +227,8 @@ impl Scenario {
             }
             all(running).await;
             forward.shutdown().await;
+            // Its task may be at the last messages still.
+            sim.sleep(Duration::from_secs(5)).await;
             lock(&tally).count("forward: done");
         }))
     }

@@ -23,9 +23,9 @@ impl Tally {
         }
     }
 
-    /// How often it did.
+    /// How often anything happened whose name begins like this.
     pub fn of(&self, what: &str) -> u64 {
-        self.0.get(what).copied().unwrap_or(0)
+        self.0.iter().filter(|(name, _)| name.starts_with(what)).map(|(_, times)| times).sum()
     }
 }
 

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use portway_driver::proto::{HalfClose, StreamError};
-use portway_driver::{RelayFailure, Sessions};
+use portway_driver::{Protocol, RelayFailure, Sessions, WireForm};
 
 use super::ledger::{Entries, PodEnd, PodSide, ProgramEnd, ProgramSide};
 use super::pod::Manner;
-use super::program::Ending;
 use super::scenario::ListenerEnd;
 use super::setup::Setup;
 use super::tally::Tally;
@@ -82,7 +81,9 @@ impl Evidence<'_> {
                 // Another one hangs, and no more are allowed.
                 let silences = self.faults.iter().any(|fault| fault.fault == Fault::Silence);
                 let waits = self.setup.max_sessions < 1_000 && silences;
-                assert!(silent || waits, "a connection hangs: {}", self.tell(program));
+                // On v4 the end of one stream shows only in the end of the session, which goes on.
+                let unseen = self.is_v4() && program.local.is_none() && *received == whole;
+                assert!(silent || waits || unseen, "a connection hangs: {}", self.tell(program));
             }
         }
     }
@@ -94,6 +95,9 @@ impl Evidence<'_> {
             self.touched(program, |fault| matches!(fault, Fault::Stall(_) | Fault::Silence));
         if program.sent_fin && stalled && self.setup.half_close != HalfClose::Never {
             return Some("a stall looked like the end after a FIN");
+        }
+        if program.sent_fin && self.setup.max_lingering == 1 {
+            return Some("one lingerer too many");
         }
         None
     }
@@ -174,13 +178,16 @@ impl Evidence<'_> {
             self.tell(program)
         );
         if end == PodEnd::Fin && pod.received < program.sent {
-            let wire = self.setup.protocol;
-            let vanished = !matches!(program.ending, Ending::Finish | Ending::Wait);
-            panic!(
-                "half an upload looks like a whole one ({wire}, vanished {vanished}, {pod:?}): {}",
-                self.tell(program)
-            );
+            // v4 cannot say of a session that ends how it ends.
+            assert!(self.is_v4(), "half an upload looks like a whole one: {}", self.tell(program));
+            assert!(!matches!(program.end, Some(ProgramEnd::Fin)), "{}", self.tell(program));
+            tally.count("pod: saw a FIN behind half an upload, on v4");
         }
+    }
+
+    fn is_v4(&self) -> bool {
+        matches!(self.setup.protocol, Protocol::V4 | Protocol::V4Base64)
+            || (self.setup.protocol == Protocol::Auto && self.setup.forms == [WireForm::V4])
     }
 
     fn count_faults(&self, tally: &mut Tally) {
