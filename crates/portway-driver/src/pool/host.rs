@@ -75,6 +75,9 @@ pub(super) struct Host<R: Runtime, C: Connector, S> {
 struct Seated {
     ticket: Ticket,
     lingerer: Option<Lingerer>,
+    /// It has had to go. Where the wire has no half-close it still waits for a moment (v4), and must
+    /// not be told again and again meanwhile.
+    hurried: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +179,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
                         half.set_overflow(OverflowPolicy::Reset, now);
                     }
                 }
-                self.guests.insert(id, Seated { ticket, lingerer: None });
+                self.guests.insert(id, Seated { ticket, lingerer: None, hurried: false });
             }
             Err((local, error)) if fresh => {
                 let closed = self.bridge.closed().cloned().unwrap_or(CloseReason::Disconnected);
@@ -224,7 +227,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
             self.pool.lock().left(self.id);
         }
         self.unhurried.remove(&id);
-        let Some(Seated { ticket, lingerer }) = guest.or_else(|| self.quiet.remove(&id)) else {
+        let Some(Seated { ticket, lingerer, .. }) = guest.or_else(|| self.quiet.remove(&id)) else {
             return;
         };
         drop(lingerer);
@@ -335,7 +338,9 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
     /// Ends the wait for the pod of a connection that may linger no more.
     fn poll_lingering(&mut self, id: StreamId) -> Moved {
         let seated = self.guests.get_mut(&id).or_else(|| self.quiet.get_mut(&id));
-        let Some(Seated { lingerer, .. }) = seated else { return Moved::Nothing };
+        let Some(Seated { lingerer, hurried: hurried @ false, .. }) = seated else {
+            return Moved::Nothing;
+        };
         let since = self.bridge.session().send(id).ok().and_then(|half| half.lingering());
         let (Some(since), Some(waker)) = (since, self.bridge.waker(id)) else {
             *lingerer = None;
@@ -346,6 +351,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
             return Moved::Nothing;
         }
         *lingerer = None;
+        *hurried = true;
         if let Ok(mut half) = self.bridge.session().send(id) {
             half.set_half_close(HalfClose::Immediate, self.pool.runtime.now());
         }

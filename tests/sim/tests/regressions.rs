@@ -1,0 +1,57 @@
+//! What the simulator has found, each by its smallest scenario.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use portway_driver::{
+    Listener, Mapping, Net, Options, Port, PortForward, Protocol, RelayRules, Runtime,
+};
+use portway_server::{LocalPod, LocalPods, Server};
+use portway_sim::{Builder, Sim};
+
+const POD: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9_000);
+const SERVER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8_001);
+
+/// A server of one pod, whose port 80 is [`POD`].
+async fn serve(sim: &Sim) -> portway_server::Serving {
+    let pod = LocalPod::closed().with_port(Port::new(80).unwrap(), POD);
+    let pods = LocalPods::new(sim.clone()).with("default", "demo", pod);
+    let server = Server::new(sim.clone(), pods).with_rules(RelayRules::FAITHFUL);
+    server.listen(SERVER).await.unwrap()
+}
+
+/// v4 has no half-close, so a connection that has to go still waits for a moment; it was told so again
+/// and again meanwhile, in a loop that gave nobody else a turn.
+#[test]
+fn a_lingerer_that_has_to_go_is_told_once() {
+    Builder::new(1).with_max_polls(20_000).run(async |sim| {
+        let mut pod = sim.bind(POD).await.unwrap();
+        sim.start("a pod that says nothing", async move {
+            let mut connections = Vec::new();
+            loop {
+                let accepted = std::future::poll_fn(|cx| pod.poll_accept(cx)).await.unwrap();
+                connections.push(accepted);
+            }
+        });
+        let _serving = serve(&sim).await;
+        let connector = sim.http(&format!("http://{SERVER}"), "default", "demo").unwrap();
+        let options = Options::new().with_protocol(Protocol::V4).with_max_lingering(1);
+        let mapping = Mapping::new(0, Port::new(80).unwrap());
+        let listening = sim.listen(connector, [mapping], options).await.unwrap();
+        let mut programs = Vec::new();
+        for _ in 0..3 {
+            let mut program = sim.connect(&listening.local_addr().into()).await.unwrap();
+            program.write_all(b"question").await.unwrap();
+            program.finish().await.unwrap();
+            programs.push(program);
+        }
+        let started = sim.now();
+        for mut program in programs {
+            assert!(program.read(1).await.unwrap().is_empty());
+        }
+        // The last to linger waits for an answer for as long as the policy says.
+        assert!(sim.now() - started >= Duration::from_secs(5));
+    });
+}
