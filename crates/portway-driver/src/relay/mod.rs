@@ -285,13 +285,14 @@ impl<S: Socket> Relay<S> {
                 moved = Moved::Something;
                 continue;
             }
-            if end == ReadError::Failed && session.failure(self.id) == Some(&StreamError::Overflow)
-            {
+            // The failure itself, and not what reading says: the hand may be full before that is reached.
+            let failure = session.failure(self.id);
+            if failure == Some(&StreamError::Overflow) {
                 // The program at the socket does not read: it would never take the rest.
                 self.fail_with_stream(session, now);
                 return Moved::Something;
             }
-            if end == ReadError::Failed && self.wording.is_some() {
+            if failure.is_some() && self.wording.is_some() {
                 // The client is gone. A pod that never takes the rest is not waited for.
                 let grace = self.rules.grace.unwrap_or(Self::DISCARD);
                 self.give_up = self.give_up.or_else(|| now.checked_add(grace));

@@ -78,9 +78,11 @@ impl Evidence<'_> {
             ProgramEnd::GaveUp => {
                 tally.count("program: gave up");
                 let silent = self.touched(program, |fault| fault == Fault::Silence);
-                // Another one hangs, and no more are allowed.
+                // Another one hangs, and no more are allowed: it was silenced, or its program left and the
+                // end of that is never passed on to a pod that waits for more.
                 let silences = self.faults.iter().any(|fault| fault.fault == Fault::Silence);
-                let waits = self.setup.max_sessions < 1_000 && silences;
+                let kept = self.setup.half_close == HalfClose::Never && self.somebody_left();
+                let waits = self.setup.max_sessions < 1_000 && (silences || kept);
                 // On v4 the end of one stream shows only in the end of the session, which goes on.
                 let unseen = self.is_v4() && program.local.is_none() && *received == whole;
                 assert!(silent || waits || unseen, "a connection hangs: {}", self.tell(program));
@@ -96,10 +98,16 @@ impl Evidence<'_> {
         if program.sent_fin && stalled && self.setup.half_close != HalfClose::Never {
             return Some("a stall looked like the end after a FIN");
         }
-        if program.sent_fin && self.setup.max_lingering == 1 {
-            return Some("one lingerer too many");
-        }
-        None
+        self.hurried(program).then_some("one lingerer too many")
+    }
+
+    /// It may have had to go though its pod owed an answer.
+    const fn hurried(&self, program: &ProgramSide) -> bool {
+        program.sent_fin && self.setup.max_lingering == 1
+    }
+
+    fn somebody_left(&self) -> bool {
+        self.entries.programs.values().any(|program| program.end == Some(ProgramEnd::Left))
     }
 
     /// Why a connection may break.
@@ -121,6 +129,8 @@ impl Evidence<'_> {
                 "a shutdown",
             ),
             (overflow && self.may_overflow(), "an overflow"),
+            // On v4 its goodbye may cross the server's and be answered by a reset.
+            (self.hurried(program) && self.is_v4(), "one lingerer too many"),
             (self.setup.server_sessions < 1_000, "the server is full"),
         ];
         reasons.into_iter().find_map(|(holds, why)| holds.then_some(why))
