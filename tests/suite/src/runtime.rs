@@ -1,0 +1,64 @@
+//! The runtimes that scenarios run on.
+
+use portway_driver::{Net, Runtime};
+use portway_smol::Smol;
+use portway_tokio::Tokio;
+
+/// A runtime to test, and how to get into it. Implement it, and `conformance!` does the rest.
+pub trait TestRuntime {
+    /// What it is called in tables.
+    const NAME: &'static str;
+
+    /// What the driver is given.
+    type Runtime: Runtime + Net;
+
+    /// Runs `body` to its end on a runtime; a simulator may run it several times.
+    fn run(body: impl AsyncFn(Self::Runtime));
+}
+
+/// tokio with everything on the thread of the test.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct TokioCurrent;
+
+/// tokio with two threads of its own.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct TokioThreads;
+
+/// smol with its global executor.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct SmolGlobal;
+
+impl TestRuntime for TokioCurrent {
+    const NAME: &'static str = "tokio, one thread";
+    type Runtime = Tokio;
+
+    fn run(body: impl AsyncFn(Tokio)) {
+        on_tokio(&mut tokio::runtime::Builder::new_current_thread(), body);
+    }
+}
+
+impl TestRuntime for TokioThreads {
+    const NAME: &'static str = "tokio, threads";
+    type Runtime = Tokio;
+
+    fn run(body: impl AsyncFn(Tokio)) {
+        on_tokio(tokio::runtime::Builder::new_multi_thread().worker_threads(2), body);
+    }
+}
+
+impl TestRuntime for SmolGlobal {
+    const NAME: &'static str = "smol";
+    type Runtime = Smol;
+
+    fn run(body: impl AsyncFn(Smol)) {
+        smol::block_on(body(Smol::global()));
+    }
+}
+
+fn on_tokio(builder: &mut tokio::runtime::Builder, body: impl AsyncFn(Tokio)) {
+    let tokio = builder.enable_all().build().expect("a runtime");
+    tokio.block_on(body(Tokio::new(tokio.handle().clone())));
+}
