@@ -1,8 +1,8 @@
 //! The one async driver of portway: sockets, timers and tasks for the port-forward state machine of
 //! [`portway-proto`](portway_proto), on any runtime.
 //!
-//! Programs use it through the crate of their runtime (`portway-tokio`, `portway-smol`), which
-//! re-exports all of it. The verbs are in [`PortForward`]:
+//! Programs use it through the crate of their runtime (`portway-tokio`, `portway-smol`,
+//! `portway-async-std`), which re-exports all of it. The verbs are in [`PortForward`]:
 //!
 //! - [`listen`](PortForward::listen) opens real local ports. Every program that connects gets a session
 //!   to itself; errors end their own connection and nothing else.

@@ -13,7 +13,7 @@ use portway_server::{
 };
 use serde_json::{Value, json};
 
-on_both_runtimes!(
+on_every_runtime!(
     there_is_no_api_unless_asked_for,
     discovery_says_what_there_is,
     a_pod_can_be_read,

@@ -16,7 +16,7 @@ use portway_driver::{
 };
 use portway_server::{ServerEvent, Serving};
 
-on_both_runtimes!(
+on_every_runtime!(
     echo_through_a_local_port,
     echo_in_process_in_every_form,
     a_tunnel_opens_a_port_as_often_as_wanted_and_v4_once,

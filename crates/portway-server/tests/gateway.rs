@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use portway_driver::{HyperIo, HyperSocket, Listener, Mapping, Net, Options, PortForward, Runtime};
 use portway_server::{Limits, LocalPods, Peer, Server, Target};
 
-on_both_runtimes!(
+on_every_runtime!(
     a_prefix_of_the_gateway_is_stripped,
     paths_of_the_gateways_own_lead_to_a_pod,
     the_limit_of_sessions_holds_for_embedded_ones,

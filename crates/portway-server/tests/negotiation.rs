@@ -15,7 +15,7 @@ use portway_driver::{
     Port, PortForward, Probe, Protocol, ResolveError, Runtime, Upgraded, WireForm,
 };
 
-on_both_runtimes!(
+on_every_runtime!(
     one_request_asks_for_the_tunnel_and_for_v4,
     what_does_not_get_through_as_a_websocket_is_asked_for_in_plain_spdy,
     an_answer_about_anything_else_is_final,

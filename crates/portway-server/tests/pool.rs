@@ -22,7 +22,7 @@ use portway_driver::{
 };
 use portway_server::{ServerEvent, Serving};
 
-on_both_runtimes!(
+on_every_runtime!(
     a_session_is_left_to_the_next_connection,
     a_spare_is_there_for_the_first_connection_and_replaced,
     a_burst_leaves_no_more_than_is_allowed_and_shrinks_to_one_and_to_none,

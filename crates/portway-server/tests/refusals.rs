@@ -17,7 +17,7 @@ use portway_server::{
 };
 use portway_testkit::transcript::Transcript;
 
-on_both_runtimes!(
+on_every_runtime!(
     a_web_page_is_refused_unless_allowed,
     a_stranger_is_refused_as_kubernetes_does,
     tokens_come_in_a_header_or_among_the_subprotocols,

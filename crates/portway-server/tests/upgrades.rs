@@ -10,7 +10,7 @@ use common::*;
 use portway_driver::{Net, Runtime, WireForm};
 use portway_server::{Access, Action, Verdict, WantedPorts};
 
-on_both_runtimes!(
+on_every_runtime!(
     a_tunnel_wins_wherever_it_stands,
     a_tunnel_needs_no_ports,
     a_tunnel_that_nobody_knows_is_told_what_is_known,

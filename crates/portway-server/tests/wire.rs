@@ -21,7 +21,7 @@ use tungstenite::protocol::frame::Frame as WsFrame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::{Message, WebSocket};
 
-on_both_runtimes!(
+on_every_runtime!(
     the_transcripts_of_real_peers_are_replayed_byte_for_byte,
     tungstenite_gets_what_it_sends,
     tungstenite_may_fragment,

@@ -56,7 +56,7 @@ impl Net for Smol {
             Addr::Host(host, port) => TcpStream::connect((host.as_str(), *port)).await,
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
-        SmolSocket::new(stream?.into())
+        SmolSocket::new(stream?)
     }
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<SmolListener> {

@@ -22,9 +22,9 @@ impl SmolSocket {
     ///
     /// # Errors
     /// The system does not let its options be set.
-    pub fn new(stream: Arc<Async<TcpStream>>) -> io::Result<Self> {
-        stream.get_ref().set_nodelay(true)?;
-        Ok(Self { stream, more: true })
+    pub fn new(stream: smol::net::TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: stream.into(), more: true })
     }
 }
 
@@ -109,7 +109,7 @@ impl Listener for SmolListener {
         loop {
             match self.0.get_ref().accept() {
                 Ok((stream, from)) => {
-                    let socket = Async::new(stream).and_then(|s| SmolSocket::new(Arc::new(s)));
+                    let socket = Async::new(stream).and_then(|s| SmolSocket::new(s.into()));
                     return Poll::Ready(socket.map(|socket| (socket, from)));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -19,7 +19,7 @@ pub mod watched;
 
 pub use env::Env;
 pub use run::{SCENARIOS, run, run_case};
-pub use runtime::{SmolGlobal, TestRuntime, TokioCurrent, TokioThreads};
+pub use runtime::{AsyncStdGlobal, SmolGlobal, TestRuntime, TokioCurrent, TokioThreads};
 
 /// The list of all scenarios: who keeps the promise, and what the wire has to be able to do for it.
 #[doc(hidden)]
@@ -29,7 +29,7 @@ macro_rules! scenarios {
         $($then)+! {
             echo {
                 one_byte: client, server;
-                ten_megabytes: client, server;
+                four_megabytes: client, server;
                 a_pod_that_speaks_first: client, server;
                 bytes_that_come_with_the_opening: client, server;
             }

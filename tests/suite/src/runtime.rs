@@ -1,5 +1,6 @@
 //! The runtimes that scenarios run on.
 
+use portway_async_std::AsyncStd;
 use portway_driver::{Net, Runtime};
 use portway_smol::Smol;
 use portway_tokio::Tokio;
@@ -31,6 +32,11 @@ pub struct TokioThreads;
 #[allow(clippy::exhaustive_structs)]
 pub struct SmolGlobal;
 
+/// async-std with its global executor.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct AsyncStdGlobal;
+
 impl TestRuntime for TokioCurrent {
     const NAME: &'static str = "tokio, one thread";
     type Runtime = Tokio;
@@ -55,6 +61,15 @@ impl TestRuntime for SmolGlobal {
 
     fn run(body: impl AsyncFn(Smol)) {
         smol::block_on(body(Smol::global()));
+    }
+}
+
+impl TestRuntime for AsyncStdGlobal {
+    const NAME: &'static str = "async-std";
+    type Runtime = AsyncStd;
+
+    fn run(body: impl AsyncFn(AsyncStd)) {
+        async_std::task::block_on(body(AsyncStd::global()));
     }
 }
 

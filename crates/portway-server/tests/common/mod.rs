@@ -22,6 +22,7 @@ pub trait Env {
 
 pub struct OnTokio;
 pub struct OnSmol;
+pub struct OnAsyncStd;
 
 impl Env for OnTokio {
     type R = portway_tokio::Tokio;
@@ -43,20 +44,30 @@ impl Env for OnSmol {
     }
 }
 
+impl Env for OnAsyncStd {
+    type R = portway_async_std::AsyncStd;
+    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T {
+        async_std::task::block_on(in_time(portway_async_std::AsyncStd::global(), body))
+    }
+}
+
 async fn in_time<R: Runtime, T>(rt: R, body: impl AsyncFnOnce(R) -> T) -> T {
     let deadline = rt.now() + PATIENCE;
     until(&rt.clone(), deadline, body(rt)).await.expect("the test takes too long")
 }
 
-/// Registers generic test bodies on both runtimes.
+/// Registers generic test bodies on every runtime.
 #[macro_export]
-macro_rules! on_both_runtimes {
+macro_rules! on_every_runtime {
     ($($name:ident),+ $(,)?) => {
         mod tokio {
             $(#[test] fn $name() { <$crate::common::OnTokio as $crate::common::Env>::block_on(super::$name) })+
         }
         mod smol {
             $(#[test] fn $name() { <$crate::common::OnSmol as $crate::common::Env>::block_on(super::$name) })+
+        }
+        mod async_std {
+            $(#[test] fn $name() { <$crate::common::OnAsyncStd as $crate::common::Env>::block_on(super::$name) })+
         }
     };
 }

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use portway_async_std::AsyncStd;
 use portway_interop::load::{self, SCENARIOS};
 use portway_interop::{Peer, Target};
 use portway_smol::Smol;
@@ -71,6 +72,24 @@ impl Home for OnSmol {
 
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         smol::block_on(future)
+    }
+}
+
+pub(crate) struct OnAsyncStd;
+
+impl Home for OnAsyncStd {
+    type Rt = AsyncStd;
+
+    fn new() -> Self {
+        Self
+    }
+
+    fn rt(&self) -> AsyncStd {
+        AsyncStd::global()
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        async_std::task::block_on(future)
     }
 }
 
