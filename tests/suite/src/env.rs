@@ -99,6 +99,17 @@ impl<R: Runtime + Net> Env<R> {
         assert!(self.within(time, work).await.is_err(), "something came within {time:?}");
     }
 
+    /// Waits for something to become true of which nobody tells.
+    pub async fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        for _ in 0..2_000 {
+            if holds() {
+                return;
+            }
+            self.pass(ms(5)).await;
+        }
+        panic!("never: {what}");
+    }
+
     /// The defaults of that role, but that an end is passed on at once.
     pub const fn setup(&self) -> Setup {
         let session = match self.case.role {
@@ -172,6 +183,23 @@ impl<R: Runtime + Net> Env<R> {
         Site { listening: listening.await.expect("a local port"), server }
     }
 
+    /// A program connects, and its stream is opened on a session of its own.
+    pub async fn open(&self, site: &mut Site<R::Listener>) -> Opened<R::Socket> {
+        let program = End::Socket(self.connect(site.listening.local_addr()).await);
+        Opened { program, pod: self.serve(&mut site.server).await }
+    }
+
+    /// Our listener in front of our server with one pod, which leads to that listener.
+    pub async fn both(&self, pod: SocketAddr, options: Options) -> (Listening, Serving) {
+        let pod = LocalPod::closed().with_port(PORT, pod);
+        let setup = Setup { session: Config::server(), ..self.setup() };
+        let serving = self.server(pod, &setup).listen(LOCALHOST).await.expect("a port");
+        let connector = self.connector(serving.local_addr());
+        let mapping = Mapping::new(0, PORT).on([LOCALHOST.ip()]);
+        let listening = self.runtime.listen(connector, [mapping], options);
+        (listening.await.expect("a local port"), serving)
+    }
+
     /// A connector to the pod of the server at that address.
     pub fn connector(&self, server: SocketAddr) -> HttpConnector<R> {
         self.runtime.http(&format!("http://{server}"), "default", "demo").expect("a URL")
@@ -216,6 +244,16 @@ pub struct Site<L> {
     pub listening: Listening,
     /// Where it dials.
     pub server: L,
+}
+
+/// A program, and its stream at the server by hand.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Opened<S> {
+    /// The program.
+    pub program: End<S>,
+    /// The stream.
+    pub pod: RawStream<S>,
 }
 
 /// The address that is listened on.

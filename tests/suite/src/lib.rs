@@ -19,7 +19,7 @@ pub mod watched;
 
 pub use env::Env;
 pub use run::{SCENARIOS, run, run_case};
-pub use runtime::{AsyncStdGlobal, SmolGlobal, TestRuntime, TokioCurrent, TokioThreads};
+pub use runtime::{AsyncStdGlobal, Simulator, SmolGlobal, TestRuntime, TokioCurrent, TokioThreads};
 
 /// The list of all scenarios: who keeps the promise, and what the wire has to be able to do for it.
 #[doc(hidden)]
@@ -27,11 +27,31 @@ pub use runtime::{AsyncStdGlobal, SmolGlobal, TestRuntime, TokioCurrent, TokioTh
 macro_rules! scenarios {
     ($($then:tt)+) => {
         $($then)+! {
+            close {
+                comes_behind_the_last_byte: client, server;
+                is_answered: client(WebSocket), server(WebSocket);
+                with_another_code_is_a_reset: client(WebSocket);
+            }
             echo {
                 one_byte: client, server;
                 four_megabytes: client, server;
                 a_pod_that_speaks_first: client, server;
                 bytes_that_come_with_the_opening: client, server;
+            }
+            error_text {
+                is_told_after_the_data: client, server;
+                may_come_in_pieces: client;
+                of_a_refused_port: server;
+            }
+            forward {
+                carries_bytes_and_ends: client;
+                tells_the_error_where_it_is_met: client;
+                ends_with_its_last_handle: client;
+                is_shut_down_behind_what_was_written: client;
+            }
+            framing {
+                of_spdy_does_not_matter: client(DynamicOpen), server(DynamicOpen);
+                of_messages_does_not_matter: client(WebSocket), server(WebSocket);
             }
             half_close {
                 fin_reaches_the_program_while_it_sends: client(RemoteEof);
@@ -39,15 +59,63 @@ macro_rules! scenarios {
                 request_fin_then_response: client, server(HalfClose);
                 response_fin_then_upload: server;
             }
-            error_text {
-                is_told_after_the_data: client, server;
-                may_come_in_pieces: client;
-                of_a_refused_port: server;
+            listen {
+                goes_on_after_a_refusal: client;
+                goes_on_without_a_server: client;
+                keeps_neighbours_apart: client;
+                serves_all_who_come_at_once: client;
+                keeps_a_slow_program_from_its_neighbour: client;
+            }
+            liveness {
+                of_a_silent_peer_is_denied: client, server;
+                of_an_idle_peer_is_not_denied: client, server;
+                of_a_paused_session_is_not_denied: client;
+                is_told_who_asks: client, server;
+                of_the_websocket_is_told: client(WebSocket), server(WebSocket);
+                of_an_idle_client_has_an_end: server;
+            }
+            overflow {
+                of_a_slow_program_loses_nothing: client, server;
+                of_a_slow_pod_loses_nothing: client, server;
+                of_a_program_is_bounded: client, server;
+                of_a_pod_is_bounded: client, server;
+                with_reset_is_no_clean_end: client, server;
+            }
+            pool {
+                a_session_is_left_to_the_next: client(DynamicOpen);
+                a_stuck_session_is_not_used_again: client(DynamicOpen);
+                nobody_waits_for_a_check: client(DynamicOpen);
+                a_dead_session_costs_no_byte: client(DynamicOpen);
+                what_a_pod_may_have_got_is_not_sent_again: client(DynamicOpen);
+                a_fixed_session_is_for_one: client(FixedPorts);
+                a_spare_is_there_for_the_first: client(DynamicOpen);
+                a_stream_that_is_not_opened_is_given_up: client;
+            }
+            ports {
+                announced_wrongly_end_the_session: client(FixedPorts);
+                announced_by_one_byte_end_the_session: client(FixedPorts);
+                announced_with_data_are_no_loss: client(FixedPorts);
+                nobody_asked_for_are_ignored: client(FixedPorts), server(FixedPorts);
+                that_cannot_be_are_refused_before_dialling: client;
+                are_announced_in_order: server(FixedPorts);
+                that_no_channel_can_carry_are_refused: server(FixedPorts);
+                that_are_none_are_refused_one_by_one: server(DynamicOpen);
+                that_are_not_granted_are_not_reached: server;
+            }
+            refused {
+                is_a_web_page: server;
+                is_who_has_no_right: server;
+                is_a_pod_that_is_not_there: server;
             }
             reset {
                 of_the_program_reaches_the_pod: client(Reset), server(Reset);
                 of_the_pod_is_no_clean_end: client(Reset), server;
                 of_the_transport_is_no_clean_end: client, server;
+            }
+            shutdown {
+                lets_connections_finish: client, server;
+                resets_what_takes_longer: client, server;
+                by_a_drop_is_at_once: client, server;
             }
         }
     };

@@ -1,10 +1,12 @@
 //! One forwarded connection with our half in its middle.
 
 use std::io;
+use std::time::Duration;
 
-use portway_driver::{Events, ListenEvent, Listening, RelayReport, Socket};
+use portway_driver::{Events, ListenEvent, Listening, Net, RelayReport, Runtime, Socket};
 use portway_server::Serving;
 
+use crate::env::Env;
 use crate::pipe::Pipe;
 use crate::raw::{RawStream, Seen};
 
@@ -53,6 +55,34 @@ impl<S: Socket> Line<S> {
         }
     }
 
+    /// The end that is on the wire.
+    pub fn wire(&mut self) -> &mut RawStream<S> {
+        match (&mut self.program, &mut self.pod) {
+            (End::Wire(stream), _) | (_, End::Wire(stream)) => stream,
+            _ => panic!("one end is on the wire"),
+        }
+    }
+
+    /// How the end that is not on the wire ends, while the other end takes part without a word; `None`
+    /// if it does not within that time.
+    pub async fn end_at_ours<R: Runtime + Net>(
+        &mut self,
+        time: Duration,
+        env: &Env<R>,
+    ) -> Option<Seen> {
+        let ((End::Wire(wire), left) | (left, End::Wire(wire))) =
+            (&mut self.program, &mut self.pod)
+        else {
+            panic!("one end is on the wire")
+        };
+        let attending = async {
+            wire.attend(|_| false).await;
+            std::future::pending().await
+        };
+        let reading = async { left.read_to_end().await.1 };
+        env.within(time, futures_lite::future::or(reading, attending)).await.ok()
+    }
+
     /// Cuts the connection below the session, and returns the other end.
     pub fn cut(self) -> End<S> {
         match (self.program, self.pod) {
@@ -86,6 +116,20 @@ impl<S: Socket> End<S> {
             Self::Socket(pipe) => pipe.flush().await,
             Self::Wire(stream) => stream.pipe.flush().await,
         }
+    }
+
+    /// Writes until nothing more is taken for a while, or ever; returns how much was.
+    pub async fn flood<R: Runtime + Net>(&mut self, env: &Env<R>) -> usize {
+        /// More than the buffers of the system hold on any way, and ours.
+        const TOO_MUCH: usize = 48 * 1024 * 1024;
+        let piece = [1; 64 * 1024];
+        let mut taken = 0;
+        while let Ok(Ok(())) = env.within(Duration::from_millis(600), self.try_write(&piece)).await
+        {
+            taken += piece.len();
+            assert!(taken < TOO_MUCH, "there is no end of what is taken");
+        }
+        taken
     }
 
     /// Says that nothing more comes from here.

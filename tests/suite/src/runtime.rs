@@ -1,7 +1,10 @@
 //! The runtimes that scenarios run on.
 
+use std::ops::Range;
+
 use portway_async_std::AsyncStd;
 use portway_driver::{Net, Runtime};
+use portway_sim::Sim;
 use portway_smol::Smol;
 use portway_tokio::Tokio;
 
@@ -37,6 +40,11 @@ pub struct SmolGlobal;
 #[allow(clippy::exhaustive_structs)]
 pub struct AsyncStdGlobal;
 
+/// The simulator: every scenario with several seeds. `SIM_SEEDS` says how many, or which: `64`, `7..8`.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Simulator;
+
 impl TestRuntime for TokioCurrent {
     const NAME: &'static str = "tokio, one thread";
     type Runtime = Tokio;
@@ -71,6 +79,21 @@ impl TestRuntime for AsyncStdGlobal {
     fn run(body: impl AsyncFn(AsyncStd)) {
         async_std::task::block_on(body(AsyncStd::global()));
     }
+}
+
+impl TestRuntime for Simulator {
+    const NAME: &'static str = "simulator";
+    type Runtime = Sim;
+
+    fn run(body: impl AsyncFn(Sim)) {
+        seeds().for_each(|seed| portway_sim::run(seed, &body));
+    }
+}
+
+fn seeds() -> Range<u64> {
+    let given = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "4".to_owned());
+    let (start, end) = given.split_once("..").unwrap_or(("0", &given));
+    start.parse().expect("a seed")..end.parse().expect("a number of seeds")
 }
 
 fn on_tokio(builder: &mut tokio::runtime::Builder, body: impl AsyncFn(Tokio)) {

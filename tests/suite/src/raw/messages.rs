@@ -60,13 +60,10 @@ impl<S: Socket> Raw<S> {
     /// Says something, with the next read at the latest.
     pub fn push(&mut self, message: &Message) {
         match message {
-            Message::Channel(channel, bytes) => match self.form {
-                WireForm::V4Base64 => {
-                    let text = [&[b'0' + channel][..], STANDARD.encode(bytes).as_bytes()].concat();
-                    self.push_frame(1, true, &text);
-                }
-                _ => self.push_frame(2, true, &[&[*channel], &bytes[..]].concat()),
-            },
+            Message::Channel(channel, bytes) => {
+                let (opcode, payload) = self.channel_message(*channel, bytes);
+                self.push_frame(opcode, true, &payload);
+            }
             Message::Empty => self.push_frame(2, true, b""),
             Message::Spdy(frame) => {
                 let bytes = self.writer.frame(frame);
@@ -77,6 +74,17 @@ impl<S: Socket> Raw<S> {
             Message::Close(code, reason) => {
                 self.push_frame(8, true, &[&code.to_be_bytes()[..], reason.as_bytes()].concat());
             }
+        }
+    }
+
+    /// v4: opcode and payload of the message that says something on a channel.
+    pub fn channel_message(&self, channel: u8, bytes: &[u8]) -> (u8, Vec<u8>) {
+        match self.form {
+            WireForm::V4Base64 => {
+                let text = STANDARD.encode(bytes);
+                (1, [&[b'0' + channel][..], text.as_bytes()].concat())
+            }
+            _ => (2, [&[channel], bytes].concat()),
         }
     }
 

@@ -4,6 +4,7 @@ mod http;
 mod messages;
 mod stream;
 
+pub(crate) use http::request_of;
 pub use http::{Answer, Asked};
 pub use messages::{Message, Raw};
 pub use stream::RawStream;

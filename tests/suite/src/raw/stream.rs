@@ -68,9 +68,28 @@ impl<S: Socket> RawStream<S> {
     /// A client: asks for the form, and opens the stream.
     pub async fn connect(mut pipe: Pipe<S>, form: WireForm, port: u16) -> Self {
         Answer::to(&mut pipe, form, &[port]).await.assert_granted(form);
-        let mut stream = Self::new(pipe, form, Side::Client);
+        let mut stream = Self::new_client(pipe, form);
         stream.open_as_client(port).await;
         stream
+    }
+
+    /// A client of a session that was granted.
+    pub fn new_client(pipe: Pipe<S>, form: WireForm) -> Self {
+        Self::new(pipe, form, Side::Client)
+    }
+
+    /// SPDY: the number of the data stream.
+    pub const fn data_id(&self) -> u32 {
+        self.data
+    }
+
+    /// The WebSocket message that says some bytes, with its opcode.
+    pub fn data_message(&mut self, bytes: &[u8]) -> (u8, Vec<u8>) {
+        if self.channels {
+            self.raw.channel_message(0, bytes)
+        } else {
+            (2, self.raw.encode(&spdy::data(self.data, bytes)))
+        }
     }
 
     fn new(pipe: Pipe<S>, form: WireForm, side: Side) -> Self {
@@ -129,7 +148,7 @@ impl<S: Socket> RawStream<S> {
 
     /// A client: checks the announcement, or opens a stream. Replies are read with what follows.
     pub async fn open_as_client(&mut self, port: u16) {
-        let first = if self.replied { self.data + 2 } else { 1 };
+        let first = if self.data == 0 { 1 } else { self.data + 2 };
         self.begin();
         if self.channels {
             for channel in [0, 1] {
@@ -217,6 +236,33 @@ impl<S: Socket> RawStream<S> {
             match self.raw.next().await {
                 Ok(Some(message)) => self.take(message),
                 Ok(None) | Err(_) => self.session_ended(false),
+            }
+        }
+    }
+
+    /// Takes part in the session until `enough` is true, or its end.
+    pub async fn attend(&mut self, enough: impl Fn(&Self) -> bool) {
+        while !enough(self)
+            && let Ok(Some(message)) = self.raw.next().await
+        {
+            self.take(message);
+        }
+        // What was pushed last; who is gone needs no answer.
+        let _ = self.raw.pipe.flush().await;
+    }
+
+    /// What the other side says of the session as a whole: a goodbye, and not the end of a stream.
+    pub async fn goodbye(&mut self) -> Option<Message> {
+        loop {
+            match self.raw.next().await.ok()?? {
+                goodbye @ (Message::Close(..) | Message::Spdy(Frame::GoAway { .. })) => {
+                    if let Message::Close(code, reason) = &goodbye {
+                        self.raw.push(&Message::Close(*code, reason.clone()));
+                        let _ = self.raw.pipe.flush().await;
+                    }
+                    return Some(goodbye);
+                }
+                other => self.take(other),
             }
         }
     }
