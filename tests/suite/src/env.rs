@@ -28,6 +28,14 @@ pub const LOCALHOST: SocketAddr =
 pub struct Env<R> {
     runtime: R,
     case: Case,
+    scale: Scale,
+}
+
+/// How much is much.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) bulk: usize,
+    pub(crate) connections: usize,
 }
 
 /// How the half that is tested behaves. What a scenario is not about happens at once.
@@ -43,8 +51,8 @@ pub struct Setup {
 }
 
 impl<R: Runtime + Net> Env<R> {
-    pub(crate) const fn new(runtime: R, case: Case) -> Self {
-        Self { runtime, case }
+    pub(crate) const fn new(runtime: R, case: Case, scale: Scale) -> Self {
+        Self { runtime, case, scale }
     }
 
     /// The runtime.
@@ -70,6 +78,16 @@ impl<R: Runtime + Net> Env<R> {
     /// What the wire form can do.
     pub const fn can(&self) -> Capabilities {
         self.case.form.capabilities()
+    }
+
+    /// More bytes than fit into the buffers on the way.
+    pub fn bulk(&self) -> Vec<u8> {
+        pattern(self.scale.bulk)
+    }
+
+    /// Many connections.
+    pub const fn connections(&self) -> usize {
+        self.scale.connections
     }
 
     /// The clock of the runtime.

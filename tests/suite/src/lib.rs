@@ -34,7 +34,7 @@ macro_rules! scenarios {
             }
             echo {
                 one_byte: client, server;
-                four_megabytes: client, server;
+                more_than_fits_on_the_way: client, server;
                 a_pod_that_speaks_first: client, server;
                 bytes_that_come_with_the_opening: client, server;
             }
@@ -58,6 +58,9 @@ macro_rules! scenarios {
                 fin_reaches_the_pod_while_it_sends: client(HalfClose), server(HalfClose);
                 request_fin_then_response: client, server(HalfClose);
                 response_fin_then_upload: server;
+            }
+            leaks {
+                of_connections_that_ended: client;
             }
             listen {
                 goes_on_after_a_refusal: client;

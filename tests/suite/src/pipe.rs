@@ -49,8 +49,10 @@ impl<S: Socket> Pipe<S> {
     /// # Errors
     /// What the system says about reading.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Who broke our writing may have said something before.
-        let _ = self.poll_write(cx);
+        if !self.out.is_empty() {
+            // Who broke our writing may have said something before.
+            let _ = self.poll_write(cx);
+        }
         self.socket.poll_read(cx, &mut ReadBuf::new(&mut self.read, Self::READ))
     }
 

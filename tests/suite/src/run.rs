@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use portway_driver::{Net, Runtime, until};
 
-use crate::env::Env;
+use crate::env::{Env, Scale};
 use crate::matrix::{Case, FORMS, Need, Role, Scenario};
-use crate::watched::{Count, Watched};
+use crate::watched::{Count, Counting, Watched};
 use crate::{TestRuntime, scenarios};
 
 /// No scenario takes longer.
@@ -27,9 +27,10 @@ pub fn run<T: TestRuntime>(name: &str, role: &str, form: usize) {
 pub fn run_case<T: TestRuntime>(case: Case) -> Option<Need> {
     let skipped = case.skipped();
     if skipped.is_none() {
+        let scale = Scale { bulk: T::BULK, connections: T::CONNECTIONS };
         T::run(async |runtime| {
             let runtime = Watched::new(runtime);
-            let env = Env::new(runtime.clone(), case);
+            let env = Env::new(runtime.clone(), case, scale);
             let played = until(&runtime, runtime.now() + DEADLINE, play(&env)).await;
             assert!(played.is_ok(), "{case} takes longer than {DEADLINE:?}");
             let left = until(&runtime, runtime.now() + LEAVE, runtime.at_most(Count::default()));
@@ -51,7 +52,7 @@ macro_rules! registry {
             roles: &[$((registry!(@ $role), &[$($(Need::$need),+)?])),+],
         }),+),+];
 
-        async fn play<R: Runtime + Net>(env: &Env<R>) {
+        async fn play<R: Runtime + Net + Counting>(env: &Env<R>) {
             match env.scenario() {
                 $($(concat!(stringify!($noun), "::", stringify!($promise)) => {
                     // Boxed: all of them together are a large future.

@@ -13,6 +13,12 @@ pub trait TestRuntime {
     /// What it is called in tables.
     const NAME: &'static str;
 
+    /// Bytes of a large transfer.
+    const BULK: usize = 4 * 1024 * 1024;
+
+    /// Many connections, for each wire form.
+    const CONNECTIONS: usize = 500;
+
     /// What the driver is given.
     type Runtime: Runtime + Net;
 
@@ -83,6 +89,8 @@ impl TestRuntime for AsyncStdGlobal {
 
 impl TestRuntime for Simulator {
     const NAME: &'static str = "simulator";
+    const BULK: usize = 1024 * 1024;
+    const CONNECTIONS: usize = 50;
     type Runtime = Sim;
 
     fn run(body: impl AsyncFn(Sim)) {
@@ -91,7 +99,7 @@ impl TestRuntime for Simulator {
 }
 
 fn seeds() -> Range<u64> {
-    let given = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "4".to_owned());
+    let given = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "2".to_owned());
     let (start, end) = given.split_once("..").unwrap_or(("0", &given));
     start.parse().expect("a seed")..end.parse().expect("a number of seeds")
 }

@@ -36,14 +36,23 @@ impl<R> Watched<R> {
     pub fn new(inner: R) -> Self {
         Self { inner, alive: Arc::default() }
     }
+}
 
+/// A runtime that can tell what of it lives.
+pub trait Counting {
     /// What lives now.
-    pub fn count(&self) -> Count {
+    fn count(&self) -> Count;
+
+    /// Waits until no more than `allowed` lives.
+    fn at_most(&self, allowed: Count) -> impl Future<Output = ()>;
+}
+
+impl<R> Counting for Watched<R> {
+    fn count(&self) -> Count {
         self.alive.count()
     }
 
-    /// Waits until no more than `allowed` lives.
-    pub async fn at_most(&self, allowed: Count) {
+    async fn at_most(&self, allowed: Count) {
         loop {
             let less = self.alive.less.listen();
             let Count { tasks, sockets, listeners } = self.count();

@@ -267,6 +267,18 @@ impl<S: Socket> RawStream<S> {
         }
     }
 
+    /// These bytes come next, in any pieces.
+    pub async fn expect(&mut self, bytes: &[u8]) {
+        let mut all = Vec::new();
+        while all.len() < bytes.len() {
+            match self.read().await {
+                Seen::Bytes(some) => all.extend(some),
+                end => panic!("{end:?} after {}", all.escape_ascii()),
+            }
+        }
+        assert!(all == bytes, "{}", all.escape_ascii());
+    }
+
     fn begin(&mut self) {
         self.text.clear();
         self.data_ended = None;

@@ -3,13 +3,13 @@
 use futures_lite::future::zip;
 use portway_driver::{Net, Runtime};
 
-use crate::env::{Env, pattern};
+use crate::env::Env;
 use crate::raw::{Message, Seen};
 
 /// All that a pod said before it closed arrives before the end does.
 pub async fn comes_behind_the_last_byte<R: Runtime + Net>(env: &Env<R>) {
     let mut line = env.line().await;
-    let bytes = pattern(5_000_000);
+    let bytes = env.bulk();
     let saying = async {
         line.pod.write(&bytes).await;
         line.pod.finish().await;

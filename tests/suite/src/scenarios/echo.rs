@@ -16,9 +16,9 @@ pub async fn one_byte<R: Runtime + Net>(env: &Env<R>) {
 }
 
 /// Far more than all buffers on the way hold, there and back at the same time.
-pub async fn four_megabytes<R: Runtime + Net>(env: &Env<R>) {
+pub async fn more_than_fits_on_the_way<R: Runtime + Net>(env: &Env<R>) {
     let mut line = env.line().await;
-    let bytes = pattern(4 * 1024 * 1024);
+    let bytes = env.bulk();
     let talking = async {
         line.program.expect_echo(&bytes).await;
         drop(line.program);

@@ -3,7 +3,7 @@
 use futures_lite::future::zip;
 use portway_driver::{Net, Runtime};
 
-use crate::env::{Env, ms, pattern};
+use crate::env::{Env, ms};
 use crate::raw::Seen;
 
 /// The pod's end is a FIN at the program's socket, at once and while the program still sends: not the
@@ -41,7 +41,7 @@ pub async fn request_fin_then_response<R: Runtime + Net>(env: &Env<R>) {
     line.program.write(b"request").await;
     line.program.finish().await;
     line.pod.expect(b"request").await;
-    let answer = pattern(3_000_000);
+    let answer = env.bulk();
     let answering = async {
         line.pod.write(&answer).await;
         line.pod.finish().await;

@@ -3,7 +3,7 @@
 use futures_lite::future::zip;
 use portway_driver::{ListenEvent, Net, Runtime};
 
-use crate::env::{Env, local_addr, pattern};
+use crate::env::{Env, local_addr};
 use crate::line::End;
 use crate::raw::{Asked, Seen};
 
@@ -24,8 +24,8 @@ pub async fn goes_on_after_a_refusal<R: Runtime + Net>(env: &Env<R>) {
     assert!(error.contains("pod does not exist"), "{error}");
     let mut opened = env.open(&mut site).await;
     opened.pod.push_data(b"hello");
-    let (seen, _) = zip(opened.program.read(), opened.pod.pipe.flush()).await;
-    assert_eq!(seen, Seen::Bytes(b"hello".to_vec()));
+    let ((), flushed) = zip(opened.program.expect(b"hello"), opened.pod.pipe.flush()).await;
+    flushed.unwrap();
 }
 
 /// A server that is not there resets the program, and says so; a server that comes back is used.
@@ -42,7 +42,7 @@ pub async fn goes_on_without_a_server<R: Runtime + Net>(env: &Env<R>) {
     failed.await;
     let mut opened = env.open(&mut site).await;
     opened.program.write(b"hello").await;
-    assert_eq!(opened.pod.read().await, Seen::Bytes(b"hello".to_vec()));
+    opened.pod.expect(b"hello").await;
 }
 
 /// An error of one connection is none of its neighbours'.
@@ -54,7 +54,7 @@ pub async fn keeps_neighbours_apart<R: Runtime + Net>(env: &Env<R>) {
     one.pod.pipe.flush().await.unwrap();
     assert_eq!(one.program.read().await, Seen::Reset);
     other.program.write(b"hello").await;
-    assert_eq!(other.pod.read().await, Seen::Bytes(b"hello".to_vec()));
+    other.pod.expect(b"hello").await;
 }
 
 /// Programs that come at once are all served, each with its own bytes.
@@ -92,7 +92,7 @@ pub async fn keeps_a_slow_program_from_its_neighbour<R: Runtime + Net>(env: &Env
     let mut quick = env.open(&mut site).await;
     let mut flooding = End::Wire(slow.pod);
     flooding.flood(env).await;
-    let bytes = pattern(2_000_000);
+    let bytes = env.bulk();
     quick.pod.push_data(&bytes);
     let (flushed, ()) = zip(quick.pod.pipe.flush(), quick.program.expect(&bytes)).await;
     flushed.unwrap();

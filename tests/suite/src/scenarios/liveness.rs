@@ -4,7 +4,7 @@ use futures_lite::future::zip;
 use portway_driver::{Net, Runtime};
 use portway_testkit::spdy::Frame;
 
-use crate::env::{Env, Setup, ms, pattern};
+use crate::env::{Env, Setup, ms};
 use crate::raw::{Message, Seen};
 
 /// The usual, with a ping each tenth of a second, two of which may stay unanswered.
@@ -35,7 +35,7 @@ pub async fn of_an_idle_peer_is_not_denied<R: Runtime + Net>(env: &Env<R>) {
 /// A program that does not read for longer than pings take is no dead peer.
 pub async fn of_a_paused_session_is_not_denied<R: Runtime + Net>(env: &Env<R>) {
     let mut line = env.line_with(with_pings(env)).await;
-    let bytes = pattern(12_000_000);
+    let bytes = env.bulk();
     let reading = async {
         env.pass(ms(1_000)).await;
         line.program.expect(&bytes).await;

@@ -6,6 +6,7 @@ pub mod error_text;
 pub mod forward;
 pub mod framing;
 pub mod half_close;
+pub mod leaks;
 pub mod listen;
 pub mod liveness;
 pub mod overflow;

@@ -4,14 +4,14 @@ use futures_lite::future::{or, zip};
 use portway_driver::proto::{Config, OverflowPolicy};
 use portway_driver::{Net, Runtime};
 
-use crate::env::{Env, Setup, ms, pattern};
+use crate::env::{Env, Setup, ms};
 use crate::matrix::Role;
 use crate::raw::Seen;
 
 /// A program that pauses gets everything.
 pub async fn of_a_slow_program_loses_nothing<R: Runtime + Net>(env: &Env<R>) {
     let mut line = env.line().await;
-    let bytes = pattern(6_000_000);
+    let bytes = env.bulk();
     let reading = async {
         env.pass(ms(300)).await;
         line.program.expect(&bytes).await;
@@ -22,7 +22,7 @@ pub async fn of_a_slow_program_loses_nothing<R: Runtime + Net>(env: &Env<R>) {
 /// A pod that pauses gets everything.
 pub async fn of_a_slow_pod_loses_nothing<R: Runtime + Net>(env: &Env<R>) {
     let mut line = env.line().await;
-    let bytes = pattern(6_000_000);
+    let bytes = env.bulk();
     let reading = async {
         env.pass(ms(300)).await;
         line.pod.expect(&bytes).await;

@@ -13,7 +13,7 @@ async fn left_behind<R: Runtime + Net>(
 ) -> RawStream<R::Socket> {
     let mut opened = env.open(site).await;
     opened.program.write(b"first").await;
-    assert_eq!(opened.pod.read().await, Seen::Bytes(b"first".to_vec()));
+    opened.pod.expect(b"first").await;
     opened.program.finish().await;
     assert_eq!(opened.pod.read().await, Seen::End);
     opened.pod.push_end();
@@ -37,7 +37,7 @@ pub async fn a_session_is_left_to_the_next<R: Runtime + Net>(env: &Env<R>) {
     program.push(b"second");
     program.flush().await.unwrap();
     session.open_as_server(PORT.get()).await;
-    assert_eq!(session.read().await, Seen::Bytes(b"second".to_vec()));
+    session.expect(b"second").await;
     assert_eq!(session.pings, 5, "no more than five pings, and no fewer");
     assert_eq!(site.listening.stats().dialled, 1);
 }
@@ -57,7 +57,7 @@ pub async fn a_stuck_session_is_not_used_again<R: Runtime + Net>(env: &Env<R>) {
     assert_eq!(site.listening.stats().idle, 0);
     let mut opened = env.open(&mut site).await;
     opened.program.write(b"second").await;
-    assert_eq!(opened.pod.read().await, Seen::Bytes(b"second".to_vec()));
+    opened.pod.expect(b"second").await;
 }
 
 /// Until a session's health is known, nobody is sent to it.
@@ -68,7 +68,7 @@ pub async fn nobody_waits_for_a_check<R: Runtime + Net>(env: &Env<R>) {
     session.attend(|session| session.pings >= 5).await;
     let mut opened = env.open(&mut site).await;
     opened.program.write(b"second").await;
-    assert_eq!(opened.pod.read().await, Seen::Bytes(b"second".to_vec()));
+    opened.pod.expect(b"second").await;
 }
 
 /// A session that turns out dead as it is used costs the program nothing: the same bytes go to another.
@@ -84,7 +84,7 @@ pub async fn a_dead_session_costs_no_byte<R: Runtime + Net>(env: &Env<R>) {
     session.wait_for_opening(PORT.get()).await;
     session.cut();
     let mut next = env.serve(&mut site.server).await;
-    assert_eq!(next.read().await, Seen::Bytes(b"second".to_vec()));
+    next.expect(b"second").await;
     let retried = async {
         while !matches!(events.next().await.unwrap(), ListenEvent::Retried { connection: 2, .. }) {}
     };
@@ -104,7 +104,7 @@ pub async fn what_a_pod_may_have_got_is_not_sent_again<R: Runtime + Net>(env: &E
     program.push(b"second");
     program.flush().await.unwrap();
     session.open_as_server(PORT.get()).await;
-    assert_eq!(session.read().await, Seen::Bytes(b"second".to_vec()));
+    session.expect(b"second").await;
     // Once this is answered our side has seen that the stream is open.
     session.send(&Message::Spdy(Frame::Ping(2))).await.unwrap();
     assert_eq!(session.next().await.unwrap(), Some(Message::Spdy(Frame::Ping(2))));
@@ -121,7 +121,7 @@ pub async fn a_fixed_session_is_for_one<R: Runtime + Net>(env: &Env<R>) {
     for text in [b"one", b"two"] {
         let mut opened = env.open(&mut site).await;
         opened.program.write(text).await;
-        assert_eq!(opened.pod.read().await, Seen::Bytes(text.to_vec()));
+        opened.pod.expect(text).await;
     }
     assert_eq!(site.listening.stats().dialled, 2);
 }
@@ -138,7 +138,7 @@ pub async fn a_spare_is_there_for_the_first<R: Runtime + Net>(env: &Env<R>) {
     program.push(b"first");
     program.flush().await.unwrap();
     session.open_as_server(PORT.get()).await;
-    assert_eq!(session.read().await, Seen::Bytes(b"first".to_vec()));
+    session.expect(b"first").await;
 }
 
 /// A server that does not open the stream in time is not waited for any longer.
