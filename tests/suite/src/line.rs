@@ -118,18 +118,19 @@ impl<S: Socket> End<S> {
         }
     }
 
-    /// Writes until nothing more is taken for a while, or ever; returns how much was.
+    /// Writes until nothing more is taken for a while, or ever, and returns how much it has begun to
+    /// write: the rest goes with the next flush.
     pub async fn flood<R: Runtime + Net>(&mut self, env: &Env<R>) -> usize {
         /// More than the buffers of the system hold on any way, and ours.
         const TOO_MUCH: usize = 48 * 1024 * 1024;
-        let piece = [1; 64 * 1024];
-        let mut taken = 0;
-        while let Ok(Ok(())) = env.within(Duration::from_millis(600), self.try_write(&piece)).await
+        const PIECE: [u8; 64 * 1024] = [1; 64 * 1024];
+        let mut begun = PIECE.len();
+        while let Ok(Ok(())) = env.within(Duration::from_millis(600), self.try_write(&PIECE)).await
         {
-            taken += piece.len();
-            assert!(taken < TOO_MUCH, "there is no end of what is taken");
+            begun += PIECE.len();
+            assert!(begun < TOO_MUCH, "there is no end of what is taken");
         }
-        taken
+        begun
     }
 
     /// Says that nothing more comes from here.

@@ -14,7 +14,7 @@ pub trait TestRuntime {
     const NAME: &'static str;
 
     /// Bytes of a large transfer.
-    const BULK: usize = 4 * 1024 * 1024;
+    const BULK: usize = 2 * 1024 * 1024;
 
     /// Many connections, for each wire form.
     const CONNECTIONS: usize = 500;
@@ -89,7 +89,7 @@ impl TestRuntime for AsyncStdGlobal {
 
 impl TestRuntime for Simulator {
     const NAME: &'static str = "simulator";
-    const BULK: usize = 1024 * 1024;
+    const BULK: usize = 512 * 1024;
     const CONNECTIONS: usize = 50;
     type Runtime = Sim;
 

@@ -1,9 +1,10 @@
 //! The end of one direction is not the end of the other.
 
 use futures_lite::future::zip;
+use portway_driver::proto::HalfClose;
 use portway_driver::{Net, Runtime};
 
-use crate::env::{Env, ms};
+use crate::env::{Env, Setup, ms, pattern};
 use crate::raw::Seen;
 
 /// The pod's end is a FIN at the program's socket, at once and while the program still sends: not the
@@ -37,11 +38,13 @@ pub async fn fin_reaches_the_pod_while_it_sends<R: Runtime + Net>(env: &Env<R>) 
 
 /// A program that closes its sending side early gets all of the answer.
 pub async fn request_fin_then_response<R: Runtime + Net>(env: &Env<R>) {
-    let mut line = env.line().await;
+    let setup = env.setup();
+    let session = setup.session.with_half_close(HalfClose::DEFAULT);
+    let mut line = env.line_with(Setup { session, ..setup }).await;
     line.program.write(b"request").await;
     line.program.finish().await;
     line.pod.expect(b"request").await;
-    let answer = env.bulk();
+    let answer = pattern(500_000);
     let answering = async {
         line.pod.write(&answer).await;
         line.pod.finish().await;

@@ -68,7 +68,7 @@ pub async fn of_connections_that_ended<R: Runtime + Net + Counting>(env: &Env<R>
 }
 
 /// What makes a pod reset.
-const RESET: &[u8] = b"reset";
+const RESET: &[u8] = b"!";
 
 /// Pods that send back what they get, until nobody holds the other end of `stopped`.
 async fn echo_pods<R: Runtime + Net>(runtime: R, mut pods: R::Listener, stopped: Receiver<()>) {
@@ -86,7 +86,7 @@ async fn echo_pods<R: Runtime + Net>(runtime: R, mut pods: R::Listener, stopped:
 async fn echo<S: Socket>(mut pipe: Pipe<S>) {
     while pipe.fill().await.is_ok_and(|read| read > 0) {
         let bytes = pipe.bytes().split();
-        if bytes == RESET {
+        if bytes.starts_with(RESET) {
             return pipe.reset();
         }
         pipe.push(&bytes);

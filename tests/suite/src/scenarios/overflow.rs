@@ -33,16 +33,16 @@ pub async fn of_a_slow_pod_loses_nothing<R: Runtime + Net>(env: &Env<R>) {
 /// A pod that sends and sends to a program that does not read is stopped.
 pub async fn of_a_program_is_bounded<R: Runtime + Net>(env: &Env<R>) {
     let mut line = env.line().await;
-    let taken = line.pod.flood(env).await;
+    let begun = line.pod.flood(env).await;
     // It goes on where it stopped.
-    line.program.expect(&vec![1; taken]).await;
+    zip(line.pod.flush(), line.program.expect(&vec![1; begun])).await;
 }
 
 /// A program that sends and sends to a pod that does not read is stopped.
 pub async fn of_a_pod_is_bounded<R: Runtime + Net>(env: &Env<R>) {
     let mut line = env.line().await;
-    let taken = line.program.flood(env).await;
-    line.pod.expect(&vec![1; taken]).await;
+    let begun = line.program.flood(env).await;
+    zip(line.program.flush(), line.pod.expect(&vec![1; begun])).await;
 }
 
 /// Where the policy says so, who does not read is reset: it gets the front of what was said and then no
