@@ -123,7 +123,7 @@ impl<S: Socket> End<S> {
     pub async fn flood<R: Runtime + Net>(&mut self, env: &Env<R>) -> usize {
         /// More than the buffers of the system hold on any way, and ours.
         const TOO_MUCH: usize = 48 * 1024 * 1024;
-        const PIECE: [u8; 64 * 1024] = [1; 64 * 1024];
+        static PIECE: [u8; 64 * 1024] = [1; 64 * 1024];
         let mut begun = PIECE.len();
         while let Ok(Ok(())) = env.within(Duration::from_millis(600), self.try_write(&PIECE)).await
         {
