@@ -6,22 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use portway_suite::matrix::{FORMS, Role, Scenario};
+use portway_suite::matrix::{Case, FORMS, Need, Role, Scenario};
 use portway_suite::{
     AsyncStdGlobal, SCENARIOS, Simulator, SmolGlobal, TestRuntime, TokioCurrent, TokioThreads,
     run_case,
 };
 
-/// Runs all squares of a scenario on one runtime.
-type Cell = fn(&'static Scenario) -> String;
-
-/// The runtimes, in the order of the columns.
-const COLUMNS: [(&str, Cell); 5] = [
-    (TokioCurrent::NAME, cell::<TokioCurrent>),
-    (TokioThreads::NAME, cell::<TokioThreads>),
-    (SmolGlobal::NAME, cell::<SmolGlobal>),
-    (AsyncStdGlobal::NAME, cell::<AsyncStdGlobal>),
-    (Simulator::NAME, cell::<Simulator>),
+/// The runtimes, in the order of the columns, and how to run a square of the matrix there.
+static RUNTIMES: [(&str, fn(Case) -> Option<Need>); 5] = [
+    (TokioCurrent::NAME, run_case::<TokioCurrent>),
+    (TokioThreads::NAME, run_case::<TokioThreads>),
+    (SmolGlobal::NAME, run_case::<SmolGlobal>),
+    (AsyncStdGlobal::NAME, run_case::<AsyncStdGlobal>),
+    (Simulator::NAME, run_case::<Simulator>),
 ];
 
 static FAILED: AtomicUsize = AtomicUsize::new(0);
@@ -34,14 +31,14 @@ fn main() -> ExitCode {
     println!("+ kept, X broken, - the wire cannot (skips.txt), . not this role's");
     println!();
     print!("{:<52}", "");
-    for (name, _) in COLUMNS {
+    for (name, _) in RUNTIMES {
         print!("{name:<20}");
     }
     println!();
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.name.contains(&part)) {
         print!("{:<52}", scenario.name);
-        for (_, cell) in COLUMNS {
-            print!("{:<20}", cell(scenario));
+        for (_, run) in RUNTIMES {
+            print!("{:<20}", cell(scenario, run));
         }
         println!();
     }
@@ -51,13 +48,14 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn cell<T: TestRuntime>(scenario: &'static Scenario) -> String {
+/// All squares of a scenario on one runtime.
+fn cell(scenario: &'static Scenario, run: fn(Case) -> Option<Need>) -> String {
     let of_role = |role: Role| -> String {
         let cases: Vec<_> = scenario.cases().filter(|case| case.role == role).collect();
         if cases.is_empty() {
             return ".".repeat(FORMS.len());
         }
-        let outcome = |case| match catch_unwind(AssertUnwindSafe(|| run_case::<T>(case))) {
+        let outcome = |case| match catch_unwind(AssertUnwindSafe(|| run(case))) {
             Ok(None) => '+',
             Ok(Some(_)) => '-',
             Err(_) => {

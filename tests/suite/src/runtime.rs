@@ -17,7 +17,7 @@ pub trait TestRuntime {
     const BULK: usize = 2 * 1024 * 1024;
 
     /// Many connections, for each wire form.
-    const CONNECTIONS: usize = 500;
+    const CONNECTIONS: usize = 100;
 
     /// What the driver is given.
     type Runtime: Runtime + Net;
@@ -90,7 +90,7 @@ impl TestRuntime for AsyncStdGlobal {
 impl TestRuntime for Simulator {
     const NAME: &'static str = "simulator";
     const BULK: usize = 512 * 1024;
-    const CONNECTIONS: usize = 50;
+    const CONNECTIONS: usize = 40;
     type Runtime = Sim;
 
     fn run(body: impl AsyncFn(Sim)) {
