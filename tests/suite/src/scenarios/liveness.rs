@@ -7,10 +7,10 @@ use portway_testkit::spdy::Frame;
 use crate::env::{Env, Setup, ms};
 use crate::raw::{Message, Seen};
 
-/// The usual, with a ping each tenth of a second, two of which may stay unanswered.
+/// The usual, with pings at short intervals, three of which may stay unanswered.
 fn with_pings<R: Runtime + Net>(env: &Env<R>) -> Setup {
     let setup = env.setup();
-    let session = setup.session.with_keep_alive(Some(ms(100))).with_keep_alive_misses(2);
+    let session = setup.session.with_keep_alive(Some(ms(300))).with_keep_alive_misses(3);
     Setup { session, ..setup }
 }
 
@@ -25,7 +25,7 @@ pub async fn of_a_silent_peer_is_denied<R: Runtime + Net>(env: &Env<R>) {
 /// A peer that answers is alive, however long nothing moves.
 pub async fn of_an_idle_peer_is_not_denied<R: Runtime + Net>(env: &Env<R>) {
     let mut line = env.line_with(with_pings(env)).await;
-    line.wire().attend(|stream| stream.pings >= 6).await;
+    line.wire().attend(|stream| stream.pings >= 5).await;
     line.program.write(b"still").await;
     line.pod.expect(b"still").await;
     line.pod.write(b"here").await;
@@ -44,12 +44,13 @@ pub async fn of_a_paused_session_is_not_denied<R: Runtime + Net>(env: &Env<R>) {
         false
     };
     let reading = async {
-        env.pass(ms(1_000)).await;
+        env.pass(ms(1_500)).await;
         line.program.expect(&bytes).await;
         true
     };
     if !or(reading, serving).await {
-        panic!("taken for dead: {}", line.failure().await);
+        let pings = line.pod.wire().pings;
+        panic!("taken for dead after {pings} pings that came: {}", line.failure().await);
     }
 }
 

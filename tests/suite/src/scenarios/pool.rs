@@ -66,7 +66,8 @@ pub async fn nobody_waits_for_a_check<R: Runtime + Net>(env: &Env<R>) {
     let mut session = left_behind(env, &mut site).await;
     session.answers = false;
     session.attend(|session| session.pings >= 5).await;
-    let mut opened = env.open(&mut site).await;
+    let opened = env.within(ms(2_000), env.open(&mut site)).await;
+    let mut opened = opened.expect("another session at once");
     opened.program.write(b"second").await;
     opened.pod.expect(b"second").await;
 }
