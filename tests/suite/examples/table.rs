@@ -12,8 +12,11 @@ use portway_suite::{
     run_case,
 };
 
+/// Runs a square of the matrix.
+type Run = fn(Case) -> Option<Need>;
+
 /// The runtimes, in the order of the columns, and how to run a square of the matrix there.
-static RUNTIMES: [(&str, fn(Case) -> Option<Need>); 5] = [
+static RUNTIMES: [(&str, Run); 5] = [
     (TokioCurrent::NAME, run_case::<TokioCurrent>),
     (TokioThreads::NAME, run_case::<TokioThreads>),
     (SmolGlobal::NAME, run_case::<SmolGlobal>),
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 /// All squares of a scenario on one runtime.
-fn cell(scenario: &'static Scenario, run: fn(Case) -> Option<Need>) -> String {
+fn cell(scenario: &'static Scenario, run: Run) -> String {
     let of_role = |role: Role| -> String {
         let cases: Vec<_> = scenario.cases().filter(|case| case.role == role).collect();
         if cases.is_empty() {
