@@ -1,0 +1,175 @@
+//! The promises of portway, each a scenario that is written once.
+//!
+//! A scenario is a generic function in `scenarios/`, registered once, in the list below. It runs on
+//! every [`TestRuntime`], in every wire form that can do what it needs, with our half as the client
+//! and as the server. The other half is written by hand ([`raw`]), so that what is proven is what
+//! goes over the wire. See the README for how to test another runtime.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "what a test does not name it does not judge")]
+
+pub mod env;
+pub mod line;
+pub mod matrix;
+pub mod pipe;
+pub mod raw;
+mod run;
+mod runtime;
+pub mod scenarios;
+pub mod watched;
+
+pub use env::Env;
+pub use run::{SCENARIOS, run, run_case};
+pub use runtime::{AsyncStdGlobal, Simulator, SmolGlobal, TestRuntime, TokioCurrent, TokioThreads};
+
+/// The list of all scenarios: who keeps the promise, and what the wire has to be able to do for it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! scenarios {
+    ($($then:tt)+) => {
+        $($then)+! {
+            close {
+                comes_behind_the_last_byte: client, server;
+                is_answered: client(WebSocket), server(WebSocket);
+                with_another_code_is_a_reset: client(WebSocket);
+            }
+            echo {
+                one_byte: client, server;
+                more_than_fits_on_the_way: client, server;
+                a_pod_that_speaks_first: client, server;
+                bytes_that_come_with_the_opening: client, server;
+            }
+            error_text {
+                is_told_after_the_data: client, server;
+                may_come_in_pieces: client;
+                of_a_refused_port: server;
+            }
+            forward {
+                carries_bytes_and_ends: client;
+                tells_the_error_where_it_is_met: client;
+                ends_with_its_last_handle: client;
+                is_shut_down_behind_what_was_written: client;
+            }
+            framing {
+                of_spdy_does_not_matter: client(DynamicOpen), server(DynamicOpen);
+                of_messages_does_not_matter: client(WebSocket), server(WebSocket);
+            }
+            half_close {
+                fin_reaches_the_program_while_it_sends: client(RemoteEof);
+                fin_reaches_the_pod_while_it_sends: client(HalfClose), server(HalfClose);
+                request_fin_then_response: client, server(HalfClose);
+                response_fin_then_upload: server;
+            }
+            leaks {
+                of_connections_that_ended: client;
+            }
+            listen {
+                goes_on_after_a_refusal: client;
+                goes_on_without_a_server: client;
+                keeps_neighbours_apart: client;
+                serves_all_who_come_at_once: client;
+                keeps_a_slow_program_from_its_neighbour: client;
+            }
+            liveness {
+                of_a_silent_peer_is_denied: client, server;
+                of_an_idle_peer_is_not_denied: client, server;
+                of_a_paused_session_is_not_denied: client;
+                is_told_who_asks: client, server;
+                of_the_websocket_is_told: client(WebSocket), server(WebSocket);
+                of_an_idle_client_has_an_end: server;
+            }
+            overflow {
+                of_a_slow_program_loses_nothing: client, server;
+                of_a_slow_pod_loses_nothing: client, server;
+                of_a_program_is_bounded: client, server;
+                of_a_pod_is_bounded: client, server;
+                with_reset_is_no_clean_end: client, server;
+            }
+            pool {
+                a_session_is_left_to_the_next: client(DynamicOpen);
+                a_stuck_session_is_not_used_again: client(DynamicOpen);
+                nobody_waits_for_a_check: client(DynamicOpen);
+                a_dead_session_costs_no_byte: client(DynamicOpen);
+                what_a_pod_may_have_got_is_not_sent_again: client(DynamicOpen);
+                a_fixed_session_is_for_one: client(FixedPorts);
+                a_spare_is_there_for_the_first: client(DynamicOpen);
+                a_stream_that_is_not_opened_is_given_up: client;
+            }
+            ports {
+                announced_wrongly_end_the_session: client(FixedPorts);
+                announced_by_one_byte_end_the_session: client(FixedPorts);
+                announced_with_data_are_no_loss: client(FixedPorts);
+                nobody_asked_for_are_ignored: client(FixedPorts), server(FixedPorts);
+                that_cannot_be_are_refused_before_dialling: client;
+                are_announced_in_order: server(FixedPorts);
+                that_no_channel_can_carry_are_refused: server(FixedPorts);
+                that_are_none_are_refused_one_by_one: server(DynamicOpen);
+                that_are_not_granted_are_not_reached: server;
+            }
+            refused {
+                is_a_web_page: server;
+                is_who_has_no_right: server;
+                is_a_pod_that_is_not_there: server;
+            }
+            reset {
+                of_the_program_reaches_the_pod: client(Reset), server(Reset);
+                of_the_pod_is_no_clean_end: client(Reset), server;
+                of_the_transport_is_no_clean_end: client, server;
+            }
+            shutdown {
+                lets_connections_finish: client, server;
+                resets_what_takes_longer: client, server;
+                by_a_drop_is_at_once: client, server;
+            }
+        }
+    };
+}
+
+/// Makes a test of every scenario, in both roles and all wire forms, on a [`TestRuntime`]. To be called
+/// in the root of a test file, once.
+#[macro_export]
+macro_rules! conformance {
+    ($runtime:ty) => {
+        /// What is tested here.
+        type Tested = $runtime;
+
+        $crate::scenarios!($crate::scenario_tests);
+    };
+}
+
+/// Makes modules and tests of the list.
+#[doc(hidden)]
+#[macro_export]
+#[allow(clippy::crate_in_macro_def, reason = "the type is named where the tests are")]
+macro_rules! scenario_tests {
+    ($($noun:ident {
+        $($promise:ident: $($role:ident $(($($need:ident),+))?),+;)+
+    })+) => {
+        $(mod $noun {
+            $(mod $promise {
+                $(mod $role {
+                    const NAME: &str = concat!(stringify!($noun), "::", stringify!($promise));
+
+                    #[test]
+                    fn v4() {
+                        $crate::run::<crate::Tested>(NAME, stringify!($role), 0);
+                    }
+
+                    #[test]
+                    fn v4_base64() {
+                        $crate::run::<crate::Tested>(NAME, stringify!($role), 1);
+                    }
+
+                    #[test]
+                    fn tunnel() {
+                        $crate::run::<crate::Tested>(NAME, stringify!($role), 2);
+                    }
+
+                    #[test]
+                    fn spdy() {
+                        $crate::run::<crate::Tested>(NAME, stringify!($role), 3);
+                    }
+                })+
+            })+
+        })+
+    };
+}

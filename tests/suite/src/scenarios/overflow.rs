@@ -1,0 +1,73 @@
+//! Who does not read is waited for, or reset; nothing is lost in silence, and memory is bounded.
+
+use futures_lite::future::{or, zip};
+use portway_driver::proto::{Config, OverflowPolicy};
+use portway_driver::{Net, Runtime};
+
+use crate::env::{Env, Setup, ms};
+use crate::matrix::Role;
+use crate::raw::Seen;
+
+/// A program that pauses gets everything.
+pub async fn of_a_slow_program_loses_nothing<R: Runtime + Net>(env: &Env<R>) {
+    let mut line = env.line().await;
+    let bytes = env.bulk();
+    let reading = async {
+        env.pass(ms(300)).await;
+        line.program.expect(&bytes).await;
+    };
+    zip(line.pod.write(&bytes), reading).await;
+}
+
+/// A pod that pauses gets everything.
+pub async fn of_a_slow_pod_loses_nothing<R: Runtime + Net>(env: &Env<R>) {
+    let mut line = env.line().await;
+    let bytes = env.bulk();
+    let reading = async {
+        env.pass(ms(300)).await;
+        line.pod.expect(&bytes).await;
+    };
+    zip(line.program.write(&bytes), reading).await;
+}
+
+/// A pod that sends and sends to a program that does not read is stopped.
+pub async fn of_a_program_is_bounded<R: Runtime + Net>(env: &Env<R>) {
+    let mut line = env.line().await;
+    let begun = line.pod.flood(env).await;
+    // It goes on where it stopped.
+    zip(line.pod.flush(), line.program.expect(&vec![1; begun])).await;
+}
+
+/// A program that sends and sends to a pod that does not read is stopped.
+pub async fn of_a_pod_is_bounded<R: Runtime + Net>(env: &Env<R>) {
+    let mut line = env.line().await;
+    let begun = line.program.flood(env).await;
+    zip(line.program.flush(), line.pod.expect(&vec![1; begun])).await;
+}
+
+/// Where the policy says so, who does not read is reset: it gets the front of what was said and then no
+/// clean end.
+pub async fn with_reset_is_no_clean_end<R: Runtime + Net>(env: &Env<R>) {
+    let policy =
+        |config: Config| config.with_overflow(OverflowPolicy::Reset).with_recv_buffer(64 * 1024);
+    let setup = env.setup();
+    let mut line = env.line_with(Setup { session: policy(setup.session.clone()), ..setup }).await;
+    let (writer, reader) = match env.role() {
+        Role::Client => (&mut line.pod, &mut line.program),
+        Role::Server => (&mut line.program, &mut line.pod),
+    };
+    // On v4 the session ends with it, and nothing is taken any more; else what comes is dropped.
+    let reset = async {
+        while writer.try_write(&[1; 64 * 1024]).await.is_ok() {
+            env.pass(ms(1)).await;
+        }
+        std::future::pending().await
+    };
+    let reading = async {
+        env.pass(ms(1_000)).await;
+        reader.read_to_end().await
+    };
+    let (all, end) = or(reading, reset).await;
+    assert_eq!(end, Seen::Reset);
+    assert!(all.iter().all(|byte| *byte == 1), "{}", all.len());
+}

@@ -1,0 +1,3 @@
+//! The suite on async-std.
+
+portway_suite::conformance!(portway_suite::AsyncStdGlobal);

@@ -1,0 +1,3 @@
+//! The suite on smol.
+
+portway_suite::conformance!(portway_suite::SmolGlobal);
