@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_io::AsyncWrite;
 use portway_driver::{
-    Listener, Mapping, Net, Options, Port, PortForward, Protocol, RelayRules, Runtime,
+    Listener, Mapping, Net, Options, Port, PortForward, Protocol, RelayRules, Runtime, until,
 };
 use portway_server::{LocalPod, LocalPods, Server};
 use portway_sim::{Builder, Sim};
@@ -53,6 +54,37 @@ fn a_lingerer_that_has_to_go_is_told_once() {
         }
         // The last to linger waits for an answer for as long as the policy says.
         assert!(sim.now() - started >= Duration::from_secs(5));
+    });
+}
+
+/// The task of a session was still at the last messages when its shutdown had returned.
+#[test]
+fn a_forward_that_was_shut_down_has_no_task_left() {
+    Builder::new(1).run(async |sim| {
+        let mut pod = sim.bind(POD).await.unwrap();
+        sim.start("a pod that reads nothing", async move {
+            let _accepted = std::future::poll_fn(|cx| pod.poll_accept(cx)).await.unwrap();
+            std::future::pending::<()>().await
+        });
+        let _serving = serve(&sim).await;
+        let connector = sim.http(&format!("http://{SERVER}"), "default", "demo").unwrap();
+        let options = Options::new().with_protocol(Protocol::V4);
+        let port = Port::new(80).unwrap();
+        let mut forward = sim.forward(connector, &[port], options).await.unwrap();
+        let mut stream = forward.open(port).unwrap();
+        // Until nothing is taken any more.
+        let mut written = 0;
+        let write = std::future::poll_fn(|cx| {
+            std::pin::Pin::new(&mut stream).poll_write(cx, &[7; 64 * 1024])
+        });
+        let mut write = std::pin::pin!(write);
+        while let Ok(taken) = until(&sim, sim.now() + Duration::from_secs(1), &mut write).await {
+            written += taken.unwrap();
+        }
+        assert!(written > 0);
+        forward.shutdown().await;
+        let left = sim.dump();
+        assert!(!left.contains("Mover"), "{left}");
     });
 }
 

@@ -101,11 +101,11 @@ impl Forward {
     }
 
     /// Ends the session: what was written is still sent, then the peer is told. Streams that are
-    /// held somewhere fail. Returns when it is over, which is bounded by the close timeout of the
-    /// session's config.
+    /// held somewhere fail. Returns when it is over and its task with it, which is bounded by the close
+    /// timeout of the session's config and two seconds for the last messages.
     pub async fn shutdown(self) -> CloseReason {
         self.shared.change(|inner, now| inner.session.close(CloseReason::Local, now));
-        self.shared.closed().await
+        self.shared.gone().await
     }
 }
 

@@ -35,7 +35,10 @@ pub(crate) struct Inner {
     flushing: BTreeMap<StreamId, Waker>,
     task: Option<Waker>,
     closed: Option<CloseReason>,
-    closed_wakers: Vec<Waker>,
+    /// The task is over, and with it the transport.
+    gone: bool,
+    /// Who waits for either of the two.
+    end_wakers: Vec<Waker>,
 }
 
 /// Who waits for a stream.
@@ -54,7 +57,8 @@ impl Shared {
             flushing: BTreeMap::new(),
             task: None,
             closed: None,
-            closed_wakers: Vec::new(),
+            gone: false,
+            end_wakers: Vec::new(),
         };
         Self { inner: Mutex::new(inner), clock: Box::new(move || runtime.now()) }
     }
@@ -95,12 +99,21 @@ impl Shared {
 
     /// Waits for the end of the session.
     pub(crate) async fn closed(&self) -> CloseReason {
+        self.end(|_| true).await
+    }
+
+    /// Waits until the session's task is over too: its last messages are written, or given up.
+    pub(crate) async fn gone(&self) -> CloseReason {
+        self.end(|inner| inner.gone).await
+    }
+
+    async fn end(&self, enough: impl Fn(&Inner) -> bool) -> CloseReason {
         std::future::poll_fn(|cx| {
             let mut inner = self.lock();
             match &inner.closed {
-                Some(reason) => Poll::Ready(reason.clone()),
-                None => {
-                    inner.closed_wakers.push(cx.waker().clone());
+                Some(reason) if enough(&inner) => Poll::Ready(reason.clone()),
+                _ => {
+                    inner.end_wakers.push(cx.waker().clone());
                     Poll::Pending
                 }
             }
@@ -181,7 +194,7 @@ impl Inner {
                 Event::Stream { id, event } => self.take_for(id, event, ready),
                 Event::Closed(reason) => {
                     self.closed = Some(reason);
-                    ready.append(&mut self.closed_wakers);
+                    ready.append(&mut self.end_wakers);
                     for wakers in self.wakers.values_mut() {
                         ready.extend(wakers.read.take());
                         ready.extend(wakers.write.take());
@@ -272,13 +285,16 @@ impl<R: Runtime, T: Transport> Future for Mover<R, T> {
 }
 
 impl<R: Runtime, T> Drop for Mover<R, T> {
-    /// The runtime may drop its tasks; nobody must wait for a session that nobody moves.
+    /// At its end, or because the runtime drops its tasks: nobody must wait for a session that nobody
+    /// moves.
     fn drop(&mut self) {
         let now = self.runtime.now();
         let mut ready = Vec::new();
         let mut inner = self.shared.lock();
         inner.session.abort(now);
         inner.take_ready(&mut ready);
+        inner.gone = true;
+        ready.append(&mut inner.end_wakers);
         drop(inner);
         ready.into_iter().for_each(Waker::wake);
     }

@@ -227,8 +227,6 @@ impl Scenario {
             }
             all(running).await;
             forward.shutdown().await;
-            // Its task may be at the last messages still.
-            sim.sleep(Duration::from_secs(5)).await;
             lock(&tally).count("forward: done");
         }))
     }
