@@ -678,7 +678,8 @@ async fn who_is_answered_after_the_end_keeps_the_session<R: Runtime + Net>(rt: R
         stream.shutdown(Shutdown::Write).unwrap();
         let idle_before = listening.stats().idle;
         pause(&rt, ms(100)).await;
-        assert_eq!(listening.stats().idle, idle_before, "the session is taken");
+        // Taken, or taken back: on a busy machine the talker pauses for long enough to look done.
+        idle(&rt, &listening, idle_before).await;
         let mut all = Vec::new();
         let read = aside(&rt, move || stream.read_to_end(&mut all)).await.unwrap();
         assert_eq!(read, answer - usize::from(port == talker));
