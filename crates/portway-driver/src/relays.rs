@@ -181,15 +181,12 @@ impl<S: Socket> Relays<S> {
     /// not asked. They may have become ready just now, and to ask would leave another waker with them.
     #[cfg(debug_assertions)]
     pub(crate) fn forgotten(&self, session: &mut Session, now: Instant) -> Option<StreamId> {
-        let asleep = self.seats.iter().filter(|(_, seat)| !seat.bell.is_rung());
-        let due = |id: StreamId, seat: &Seat<S>, session: &mut Session| match &seat.work {
-            Work::Dial(_) => session.is_done(id),
+        let mut asleep = self.seats.iter().filter(|(_, seat)| !seat.bell.is_rung());
+        let due = asleep.find(|(id, seat)| match &seat.work {
+            Work::Dial(_) => session.is_done(**id),
             Work::Relay(relay) => relay.is_due(session, now),
-        };
-        asleep
-            .map(|(id, seat)| (*id, seat))
-            .find(|(id, seat)| due(*id, seat, session))
-            .map(|it| it.0)
+        });
+        due.map(|(id, _)| *id)
     }
 
     fn seat(&mut self, id: StreamId, work: Work<S>) {

@@ -86,13 +86,27 @@ impl<'a> ReadBuf<'a> {
     /// # Errors
     /// What `read` says; nothing is kept then.
     pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        self.put(read, |result| *result.as_ref().unwrap_or(&0))
+    }
+
+    /// The same for a `read` that may have to wait; nothing is kept then either.
+    pub fn poll_fill(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.put(read, |polled| match polled {
+            Poll::Ready(Ok(kept)) => *kept,
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        })
+    }
+
+    fn put<T>(&mut self, read: impl FnOnce(&mut [u8]) -> T, kept: impl FnOnce(&T) -> usize) -> T {
         self.make_space();
         let start = self.memory.len();
         let space = self.want.min(self.memory.capacity() - start);
         self.memory.resize(start + space, 0);
         let result = read(&mut self.memory[start..]);
-        let kept = *result.as_ref().unwrap_or(&0);
-        self.memory.truncate(start + kept.min(space));
+        self.memory.truncate(start + kept(&result).min(space));
         result
     }
 

@@ -130,12 +130,9 @@ fn refuse_udp(
 
 /// What there is instead, for a message.
 fn known(names: impl Iterator<Item = impl AsRef<str>>) -> String {
-    let names: Vec<_> = names.map(|name| name.as_ref().to_owned()).collect();
-    let names: Vec<_> = names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-    match names.as_slice() {
-        [] => "it has none".to_owned(),
-        names => format!("it has {}", names.join(", ")),
-    }
+    let names = names.map(|name| name.as_ref().to_owned()).filter(|name| !name.is_empty());
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) }
 }
 
 /// Why a [`PortSpec`] means nothing for a target.

@@ -28,18 +28,11 @@ impl<T: Read + Write + Send + Unpin + 'static> Socket for HyperSocket<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut pending = false;
-        let read = buf.fill(|space| {
+        buf.poll_fill(|space| {
             let mut space = hyper::rt::ReadBuf::new(space);
-            match Pin::new(&mut self.0).poll_read(cx, space.unfilled()) {
-                Poll::Ready(result) => result.map(|()| space.filled().len()),
-                Poll::Pending => {
-                    pending = true;
-                    Ok(0)
-                }
-            }
-        });
-        if pending { Poll::Pending } else { Poll::Ready(read) }
+            let polled = Pin::new(&mut self.0).poll_read(cx, space.unfilled());
+            polled.map_ok(|()| space.filled().len())
+        })
     }
 
     fn poll_write_vectored(

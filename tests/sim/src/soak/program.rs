@@ -248,15 +248,7 @@ impl Socket for InProcess {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut pending = false;
-        let read = buf.fill(|space| match Pin::new(&mut self.0).poll_read(cx, space) {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                pending = true;
-                Ok(0)
-            }
-        });
-        if pending { Poll::Pending } else { Poll::Ready(read) }
+        buf.poll_fill(|space| Pin::new(&mut self.0).poll_read(cx, space))
     }
 
     fn poll_write_vectored(
