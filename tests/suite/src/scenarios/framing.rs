@@ -77,12 +77,14 @@ pub async fn in_text_is_none<R: Runtime + Net>(env: &Env<R>) {
     let wire = line.wire();
     let (_, message) = wire.data_message(b"text");
     wire.push_frame(1, true, &message);
-    let goodbye = wire.goodbye().await;
-    let refused = matches!(
-        goodbye,
-        Some(Message::Close(1003, _) | Message::Spdy(Frame::GoAway { status: 1, .. }))
-    );
-    assert!(refused, "{goodbye:?}");
+    // Closed over what of the message was not read yet, a connection is reset, and that may overtake it.
+    if let Some(goodbye) = wire.goodbye().await {
+        let refused = matches!(
+            goodbye,
+            Message::Close(1003, _) | Message::Spdy(Frame::GoAway { status: 1, .. })
+        );
+        assert!(refused, "{goodbye:?}");
+    }
     let left = if env.role() == Role::Client { &mut line.program } else { &mut line.pod };
     assert_eq!(left.read().await, Seen::Reset);
     if env.role() == Role::Client {
