@@ -216,8 +216,12 @@ func TestTheTunnelDoesNotCloseTowardsASilentClient(t *testing.T) {
 			addr, kubelet := serveTunnel(t)
 			client := dialFrames(t, addr, "/", tunnelName)
 			conn := <-kubelet.conns
-			_, _ = io.WriteString(conn, "hello")
-			client.expect(2, "hello")
+			// So that it is known to read.
+			for range 2 {
+				client.send(headBinary, "hello")
+				_, _ = io.CopyN(conn, conn, 5)
+				client.expect(2, "hello")
+			}
 			end(conn)
 			client.silence()
 			// It is alive, and it does not tell.
@@ -244,7 +248,13 @@ func TestAClientThatPingsIsToldOfTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	go conn.Serve(spdystream.NoOpStreamHandler)
-	_ = (<-kubelet.conns).Close()
+	kubeletConn := <-kubelet.conns
+	// A ping that is answered, so that the tunnel is known to read.
+	go func() { _, _ = io.CopyN(kubeletConn, kubeletConn, 12) }()
+	if _, err := conn.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	_ = kubeletConn.Close()
 	select {
 	case <-conn.CloseChan():
 		t.Fatal("it was told without a ping")
