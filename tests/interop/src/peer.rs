@@ -1,36 +1,11 @@
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{self, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-/// Whether the tests that need the Go peer can run.
-///
-/// Without Go this says so on standard error and returns false, so that a test can return early.
-/// With `CI` in the environment a missing Go is a failure: nothing may be skipped there.
-#[must_use]
-pub fn require_go() -> bool {
-    static FOUND: OnceLock<bool> = OnceLock::new();
-    *FOUND.get_or_init(|| {
-        let found = Command::new("go")
-            .arg("version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !found {
-            let why = "no `go` to build Kubernetes' own server code with";
-            assert!(env::var_os("CI").is_none(), "{why}, and CI skips nothing");
-            // Straight to the descriptor: a test harness would keep a print to itself.
-            let _ = writeln!(io::stderr(), "SKIPPED: {why} (install Go, see tests/interop/peer)");
-        }
-        found
-    })
-}
+use crate::go;
 
 /// How to start a [`Peer`].
 #[derive(Debug, Clone, Default)]
@@ -118,7 +93,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Builds the peer if need be and starts it. Ask [`require_go`] first.
+    /// Builds the peer if need be and starts it. Ask [`require_go`](crate::require_go) first.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(PeerOptions::new())
@@ -132,7 +107,7 @@ impl Peer {
         } else {
             Stdio::null()
         };
-        let mut child = Command::new(binary())
+        let mut child = Command::new(go::build("peer"))
             .arg("-print-pods")
             .args(options.args)
             // It exits when this is closed, so also when we are killed.
@@ -229,51 +204,4 @@ impl Drop for Peer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Builds the peer, at most once in a process and only if its sources are newer.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let directory = interop_directory();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer");
-        let binary = directory.join("peer");
-        if newest(&source) < modified(&binary) {
-            return binary;
-        }
-        fs::create_dir_all(&directory).expect("make a directory for the peer");
-        // Another test process may be building or running it: put it in place whole.
-        let fresh = directory.join(format!("peer.{}", std::process::id()));
-        let output = Command::new("go")
-            .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
-            .arg(&fresh)
-            .arg(".")
-            .current_dir(&source)
-            .output()
-            .expect("run `go build` (is Go installed?)");
-        assert!(
-            output.status.success(),
-            "`go build` in {}: {}",
-            source.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        fs::rename(&fresh, &binary).expect("put the peer in place");
-        binary
-    })
-}
-
-/// Where programs that are built or fetched for these tests are kept.
-pub(crate) fn interop_directory() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Into::into);
-    path::absolute(target).expect("a working directory").join("interop")
-}
-
-fn newest(directory: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(directory).expect("read the peer's sources");
-    entries.filter_map(|entry| modified(&entry.ok()?.path())).max()
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).ok()?.modified().ok()
 }
