@@ -263,7 +263,7 @@ impl Peer {
         answer
     }
 
-    /// What its server side counts.
+    /// What its server side counts. Asked for in plain HTTP: not of a peer that speaks TLS.
     #[must_use]
     pub fn stats(&self) -> PeerStats {
         let body = self.process.get("/peer/stats");

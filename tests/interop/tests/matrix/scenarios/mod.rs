@@ -25,7 +25,7 @@ use crate::grid::Share::{All, Turns};
 /// All of them, in the order in which they run.
 pub(crate) fn scenarios<H: Home>() -> Vec<Scenario> {
     let own: [(_, _, _, fn(Protocol)); _] = [
-        ("lies", Nothing, All, lies::every_lie_is_named::<H>),
+        ("lies", Nothing, Turns, lies::every_lie_is_named::<H>),
         ("next_session", Reuse, All, lies::the_next_session_works::<H>),
         ("words_of_a_refused_port", Nothing, All, refusal::of_a_port::<H>),
         ("words_of_a_reset", Nothing, All, refusal::by_a_reset::<H>),
