@@ -19,7 +19,11 @@ fn counted(peer: &Peer) -> ([u64; 3], [u64; 3]) {
 
 /// One connection through a pod with these manners, with nothing said about the form.
 fn unsaid<H: Home>(manners: &str) -> (bool, [u64; 3], [u64; 3]) {
-    let peer = Peer::start_with(PeerOptions::new().every_pod(manners));
+    unsaid_to::<H>(PeerOptions::new().every_pod(manners))
+}
+
+fn unsaid_to<H: Home>(server: PeerOptions) -> (bool, [u64; 3], [u64; 3]) {
+    let peer = Peer::start_with(server);
     // A session ahead of need would ask for itself.
     let options = Options::new().with_protocol(Protocol::Auto).with_spare(false);
     let opened = Opened::<H>::with(&peer, "demo", &[8084], options, |connector| connector);
@@ -35,6 +39,22 @@ fn an_old_api_server_gives_v4_in_the_same_request() {
         assert_eq!(unsaid::<OnTokio>("pod-no-tunnel"), v4);
         assert_eq!(unsaid::<OnSmol>("pod-no-tunnel"), v4);
         assert_eq!(unsaid::<OnAsyncStd>("pod-no-tunnel"), v4);
+    }
+}
+
+#[test]
+fn a_cluster_that_is_old_all_through_gives_v4_too() {
+    if require_go() {
+        let old = PeerOptions::new().every_pod("pod-no-tunnel").old_node();
+        assert_eq!(unsaid_to::<OnTokio>(old), (true, [1, 0, 0], [0, 1, 0]));
+    }
+}
+
+#[test]
+fn an_old_node_gives_the_tunnel_of_its_api_server() {
+    if require_go() {
+        let tunnel = (true, [1, 0, 0], [1, 0, 0]);
+        assert_eq!(unsaid_to::<OnTokio>(PeerOptions::new().old_node()), tunnel);
     }
 }
 
