@@ -1,4 +1,6 @@
-package main
+// Package pod is the one pod there is, its programs, and the container runtime's half of a port
+// forward into it. It knows nothing of Kubernetes, so that any release of its server can stand before it.
+package pod
 
 import (
 	"bufio"
@@ -37,24 +39,31 @@ var programs = []program{
 	{8093, deafAndDumb},
 }
 
+const refusedPort = 8085
+
+// HTTPPort is that of the web server.
+const HTTPPort = 8091
+
+// The numbered ports: each says which it is and then echoes.
 const (
-	refusedPort = 8085
-	httpPort    = 8091
+	FirstNumbered int32 = 9000
+	LastNumbered  int32 = 9253
 )
 
-// pod maps the logical ports of the one pod there is to where its programs really listen.
-type pod struct {
+// Pod maps the logical ports of the one pod there is to where its programs really listen.
+type Pod struct {
 	addrs map[int32]string
 	// closed is an address that nothing listens on and that nothing else can take.
 	closed string
 }
 
-func startPod() (*pod, error) {
+// Start starts its programs.
+func Start() (*Pod, error) {
 	closed, err := reserveClosedPort()
 	if err != nil {
 		return nil, fmt.Errorf("reserve a closed port: %w", err)
 	}
-	p := &pod{addrs: map[int32]string{refusedPort: closed}, closed: closed}
+	p := &Pod{addrs: map[int32]string{refusedPort: closed}, closed: closed}
 	for _, program := range programs {
 		listener, err := p.listen(program.port)
 		if err != nil {
@@ -62,7 +71,14 @@ func startPod() (*pod, error) {
 		}
 		go accept(listener, program.serve)
 	}
-	listener, err := p.listen(httpPort)
+	for port := FirstNumbered; port <= LastNumbered; port++ {
+		listener, err := p.listen(port)
+		if err != nil {
+			return nil, err
+		}
+		go accept(listener, numbered(port))
+	}
+	listener, err := p.listen(HTTPPort)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +86,7 @@ func startPod() (*pod, error) {
 	return p, nil
 }
 
-func (p *pod) listen(port int32) (net.Listener, error) {
+func (p *Pod) listen(port int32) (net.Listener, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for port %d of the pod: %w", port, err)
@@ -80,14 +96,15 @@ func (p *pod) listen(port int32) (net.Listener, error) {
 }
 
 // addr is where to dial for a port; for one that nobody has, where dialling is refused.
-func (p *pod) addr(port int32) string {
+func (p *Pod) addr(port int32) string {
 	if addr, ok := p.addrs[port]; ok {
 		return addr
 	}
 	return p.closed
 }
 
-func (p *pod) String() string {
+// String is "PORT=ADDR ...".
+func (p *Pod) String() string {
 	var ports []string
 	for port, addr := range p.addrs {
 		ports = append(ports, fmt.Sprintf("%d=%s", port, addr))
@@ -147,15 +164,24 @@ func echo(conn *net.TCPConn) {
 	}
 }
 
-// hello is what 8081 says.
-var hello = func() []byte {
+// numbered says "PORT\n" and echoes.
+func numbered(port int32) func(*net.TCPConn) {
+	return func(conn *net.TCPConn) {
+		if _, err := fmt.Fprintf(conn, "%d\n", port); err == nil {
+			echo(conn)
+		}
+	}
+}
+
+// Hello is what 8081 says.
+var Hello = func() []byte {
 	b := make([]byte, 5_000_000)
-	_, _ = (&pattern{}).Read(b)
+	_, _ = (&Pattern{}).Read(b)
 	return b
 }()
 
 func helloFirst(conn *net.TCPConn) {
-	_, _ = conn.Write(hello)
+	_, _ = conn.Write(Hello)
 }
 
 func countUntilEOF(conn *net.TCPConn) {

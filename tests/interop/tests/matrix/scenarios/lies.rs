@@ -1,13 +1,14 @@
 //! Servers that refuse, lie and break off: each a clear error, a reset where bytes may be missing, and
 //! nothing lost on other connections.
 
-mod common;
-
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use common::{FORMS, Home, OnSmol, OnTokio, Opened, spdy_forms};
 use portway_interop::Peer;
 use portway_tokio::{Config, Options, Protocol};
+
+use crate::common::{Home, Opened};
 
 /// In which forms a lie can be told.
 #[derive(Clone, Copy)]
@@ -128,80 +129,63 @@ fn opened<H: Home>(peer: &Peer, pod: &str, port: u16, form: Protocol) -> Opened<
     Opened::with(peer, pod, &[port], options, |it| it.with_timeouts(connect, PATIENCE))
 }
 
-fn every_lie_is_named<H: Home>() {
-    if !portway_interop::require_go() {
-        return;
-    }
-    for &form in FORMS {
-        every_lie_is_named_in::<H>(form);
-    }
+/// How many are told at a time: most of the time is waiting.
+const AT_ONCE: usize = 4;
+
+/// Each lie, beside an honest pod that is served all along.
+pub(crate) fn every_lie_is_named<H: Home>(form: Protocol) {
+    let peer = Peer::start();
+    let lies = Mutex::new(LIES.iter().filter(|lie| lie.told.has(form)));
+    let next = || lies.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                let honest = Opened::<H>::new(&peer, "demo", &[8084], form);
+                while let Some(lie) = next() {
+                    is_named::<H>(lie, &peer, form);
+                    let (answer, was_reset) = honest.exchange(8084);
+                    assert_eq!(answer, b"got hello\n", "beside {}", lie.pod);
+                    assert!(!was_reset, "beside {}", lie.pod);
+                }
+            });
+        }
+    });
 }
 
-fn every_lie_is_named_in<H: Home>(form: Protocol) {
-    let peer = Peer::start();
-    let honest = Opened::<H>::new(&peer, "demo", &[8084], form);
-    for Lie { pod, port, got, words, .. } in LIES.iter().filter(|lie| lie.told.has(form)) {
-        let what = format!("{form}: {pod} port {port}");
-        let mut opened = opened::<H>(&peer, pod, *port, form);
-        let (received, was_reset) = opened.exchange(*port);
-        if pod.starts_with("pod-cut") || pod.starts_with("pod-eof") {
-            assert!(!received.is_empty() && received.len() < 1_000, "{what}: {}", received.len());
-        } else {
-            assert_eq!(received, *got, "{what}");
-        }
-        assert_eq!(was_reset, words.is_some(), "{what}: reset");
-        match (opened.next_end(), words) {
-            (Ok(()), None) => {}
-            (Ok(()), Some(words)) => panic!("{what}: ended without {words:?}"),
-            (Err(error), None) => panic!("{what}: {error}"),
-            (Err(error), Some(words)) => {
-                for word in *words {
-                    assert!(error.contains(word), "{what}: no {word:?} in {error:?}");
-                }
-                let controls = error.chars().filter(|c| c.is_control()).count();
-                assert_eq!(controls, 0, "{what}: control characters in {error:?}");
-                assert!(error.len() < 4_096, "{what}: an error of {} bytes", error.len());
+fn is_named<H: Home>(Lie { pod, port, got, words, .. }: &Lie, peer: &Peer, form: Protocol) {
+    let what = format!("{pod} port {port}");
+    let mut opened = opened::<H>(peer, pod, *port, form);
+    let (received, was_reset) = opened.exchange(*port);
+    if pod.starts_with("pod-cut") || pod.starts_with("pod-eof") {
+        assert!(!received.is_empty() && received.len() < 1_000, "{what}: {}", received.len());
+    } else {
+        assert_eq!(received, *got, "{what}");
+    }
+    assert_eq!(was_reset, words.is_some(), "{what}: reset");
+    match (opened.next_end(), words) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(words)) => panic!("{what}: ended without {words:?}"),
+        (Err(error), None) => panic!("{what}: {error}"),
+        (Err(error), Some(words)) => {
+            for word in *words {
+                assert!(error.contains(word), "{what}: no {word:?} in {error:?}");
             }
+            let controls = error.chars().filter(|c| c.is_control()).count();
+            assert_eq!(controls, 0, "{what}: control characters in {error:?}");
+            assert!(error.len() < 4_096, "{what}: an error of {} bytes", error.len());
         }
-        let (answer, was_reset) = honest.exchange(8084);
-        assert_eq!((&*answer, was_reset), (&b"got hello\n"[..], false), "beside {what}");
     }
 }
 
 /// A session that goes away before its first stream, or never opens one, is not the end: whoever comes
 /// next is served on another. The first may be, too, or is told by a reset.
-fn the_next_session_works<H: Home>() {
-    if !portway_interop::require_go() {
-        return;
+pub(crate) fn the_next_session_works<H: Home>(form: Protocol) {
+    for pod in ["pod-spdy-goaway-once", "pod-spdy-mute-once"] {
+        let peer = Peer::start();
+        let opened = opened::<H>(&peer, pod, 8084, form);
+        let first = opened.exchange(8084);
+        let served = (b"got hello\n".to_vec(), false);
+        assert!(first == served || first == (Vec::new(), true), "{pod}: {first:?}");
+        assert_eq!(opened.exchange(8084), served, "{pod}");
     }
-    for form in spdy_forms() {
-        for pod in ["pod-spdy-goaway-once", "pod-spdy-mute-once"] {
-            let peer = Peer::start();
-            let opened = opened::<H>(&peer, pod, 8084, form);
-            let first = opened.exchange(8084);
-            let served = (b"got hello\n".to_vec(), false);
-            assert!(first == served || first == (Vec::new(), true), "{form}: {pod}: {first:?}");
-            assert_eq!(opened.exchange(8084), served, "{form}: {pod}");
-        }
-    }
-}
-
-#[test]
-fn every_lie_is_named_on_tokio() {
-    every_lie_is_named::<OnTokio>();
-}
-
-#[test]
-fn every_lie_is_named_on_smol() {
-    every_lie_is_named::<OnSmol>();
-}
-
-#[test]
-fn the_next_session_works_on_tokio() {
-    the_next_session_works::<OnTokio>();
-}
-
-#[test]
-fn the_next_session_works_on_smol() {
-    the_next_session_works::<OnSmol>();
 }

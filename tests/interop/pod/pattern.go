@@ -1,23 +1,23 @@
-package main
+package pod
 
 import (
 	"encoding/binary"
 	"io"
 )
 
-// pattern is an endless stream of bytes that is different for every seed and in which every byte
+// Pattern is an endless stream of bytes that is different for every seed and in which every byte
 // depends on where it stands, so that lost, doubled and misplaced bytes all show. The load has the
 // same: block i of eight bytes is the i-th output of splitmix64, little endian.
-type pattern struct {
-	seed uint64
+type Pattern struct {
+	Seed uint64
 	at   uint64
 }
 
 // Read never fails and never reads short.
-func (p *pattern) Read(b []byte) (int, error) {
+func (p *Pattern) Read(b []byte) (int, error) {
 	var block [8]byte
 	for n := 0; n < len(b); {
-		binary.LittleEndian.PutUint64(block[:], splitmix64(p.seed, p.at/8))
+		binary.LittleEndian.PutUint64(block[:], splitmix64(p.Seed, p.at/8))
 		c := copy(b[n:], block[p.at%8:])
 		n += c
 		p.at += uint64(c)
@@ -35,7 +35,7 @@ func splitmix64(seed, index uint64) uint64 {
 // send writes n bytes of the pattern in pieces of 64 KiB.
 func send(w io.Writer, seed uint64, n int64) error {
 	// Not io.Copy: it would hand over to the connection's own way of reading, in smaller pieces.
-	source := pattern{seed: seed}
+	source := Pattern{Seed: seed}
 	buf := make([]byte, 64<<10)
 	for n > 0 {
 		piece := buf[:min(n, int64(len(buf)))]

@@ -1,4 +1,4 @@
-package main
+package pod
 
 import (
 	"context"
@@ -17,39 +17,41 @@ const (
 	namespace = "/var/run/netns/cni-demo"
 )
 
-// runtime is the container runtime's half of a port forward: it dials the port inside the pod and
+// Runtime is the container runtime's half of a port forward: it dials the port inside the pod and
 // copies, by the rules containerd follows:
 //   - IPv4 first, then IPv6;
-//   - a client's end is never made a FIN towards the pod (unless finPassedOn);
+//   - a client's end is never made a FIN towards the pod (unless FinPassedOn);
 //   - after one direction ended the other has a second, then both sides are closed;
 //   - running into that second is success.
-type runtime struct {
-	pod         *pod
-	finPassedOn bool
-	dials       atomic.Int64
-	live        atomic.Int64
+type Runtime struct {
+	Pod *Pod
+	// FinPassedOn passes the end of either direction on at once, where the wire has it, and waits for
+	// the other: what no runtime in the field does.
+	FinPassedOn bool
+	// Dials counts the times a port was dialled, Live the forwards that have not ended.
+	Dials, Live atomic.Int64
 }
 
-// PortForward implements portforward.PortForwarder.
-func (r *runtime) PortForward(ctx context.Context, name, _ string, port int32, stream io.ReadWriteCloser) error {
+// PortForward implements portforward.PortForwarder of today's server.
+func (r *Runtime) PortForward(ctx context.Context, name, _ string, port int32, stream io.ReadWriteCloser) error {
 	// Also when there is nothing to connect to: the stream's end comes before the error text.
 	defer stream.Close()
 	conn, err := r.dial(ctx, port)
 	if err != nil {
 		return fmt.Errorf("failed to execute portforward in network namespace %q: %w", namespace, err)
 	}
-	r.live.Add(1)
-	defer r.live.Add(-1)
-	if err := relay(conn, stream, r.finPassedOn || name == "pod-fin"); err != nil {
+	r.Live.Add(1)
+	defer r.Live.Add(-1)
+	if err := relay(conn, stream, r.FinPassedOn || name == "pod-fin"); err != nil {
 		err = errors.New(r.inPod(err.Error(), port))
 		return fmt.Errorf("failed to execute portforward in network namespace %q: %w", namespace, err)
 	}
 	return nil
 }
 
-func (r *runtime) dial(ctx context.Context, port int32) (*net.TCPConn, error) {
-	r.dials.Add(1)
-	_, real, err := net.SplitHostPort(r.pod.addr(port))
+func (r *Runtime) dial(ctx context.Context, port int32) (*net.TCPConn, error) {
+	r.Dials.Add(1)
+	_, real, err := net.SplitHostPort(r.Pod.addr(port))
 	if err != nil {
 		return nil, err
 	}
@@ -68,15 +70,18 @@ func (r *runtime) dial(ctx context.Context, port int32) (*net.TCPConn, error) {
 }
 
 // inPod puts the port that the client knows where an error names the one that really was dialled.
-func (r *runtime) inPod(text string, port int32) string {
-	_, real, err := net.SplitHostPort(r.pod.addr(port))
+func (r *Runtime) inPod(text string, port int32) string {
+	_, real, err := net.SplitHostPort(r.Pod.addr(port))
 	if err != nil {
 		return text
 	}
 	return strings.ReplaceAll(text, ":"+real, fmt.Sprintf(":%d", port))
 }
 
-func relay(pod *net.TCPConn, client io.ReadWriter, finPassedOn bool) error {
+// closesByHalves is a SPDY stream, whose Close ends one direction. The Close of a v4 channel ends both.
+type closesByHalves interface{ Identifier() uint32 }
+
+func relay(pod *net.TCPConn, client io.ReadWriteCloser, finPassedOn bool) error {
 	defer pod.Close()
 
 	type end struct {
@@ -95,9 +100,16 @@ func relay(pod *net.TCPConn, client io.ReadWriter, finPassedOn bool) error {
 
 	first := <-ends
 	var patience <-chan time.Time
-	if finPassedOn && first.fromClient && first.err == nil {
+	_, halves := client.(closesByHalves)
+	switch {
+	case finPassedOn && first.fromClient && first.err == nil:
 		_ = pod.CloseWrite()
-	} else {
+	case finPassedOn && halves && first.err == nil:
+		_ = client.Close()
+		// A client may give up what it would still have sent.
+		<-ends
+		return nil
+	default:
 		patience = time.After(time.Second)
 	}
 	err := first.err
