@@ -49,18 +49,18 @@ pub trait Api: Clone + Send + Sync + Unpin + 'static {
 #[non_exhaustive]
 pub enum ApiError {
     /// It may work the next time: the network is down, the server is silent or hangs up.
-    #[error("cannot reach the API server at {at}: {problem}")]
+    #[error("cannot reach {at}: {problem}")]
     Unreachable {
-        /// The server, as a user knows it.
+        /// The server, as a user knows it, such as `the API server`.
         at: Arc<str>,
         /// What stood in the way.
         problem: Arc<str>,
     },
     /// It will not work before somebody has changed something: the certificate is not trusted, no
     /// credentials could be had.
-    #[error("cannot use the API server at {at}: {problem}")]
+    #[error("cannot use {at}: {problem}")]
     Unusable {
-        /// The server, as a user knows it.
+        /// The server, as a user knows it, such as `the API server`.
         at: Arc<str>,
         /// What stood in the way.
         problem: Arc<str>,

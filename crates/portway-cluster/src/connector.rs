@@ -112,6 +112,12 @@ impl<A: Api, R: Runtime> TargetConnector<A, R> {
         Self::with(api.clone(), runtime.clone(), settings)
     }
 
+    /// Another namespace.
+    #[must_use]
+    pub fn with_namespace(self, namespace: impl Into<Arc<str>>) -> Self {
+        self.change(|settings| settings.namespace = namespace.into())
+    }
+
     /// Which of the pods a connection gets. Default [`Policy::Sticky`].
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
