@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 use portway_driver::Port;
 use portway_driver::proto::handshake::{BearerError, bearer_token};
 
@@ -73,6 +73,9 @@ pub struct Access {
     pub method: Method,
     /// The headers of the request.
     pub headers: HeaderMap,
+    /// What is known of its connection beside that: see
+    /// [`Server::serve_with`](crate::Server::serve_with).
+    pub extensions: Extensions,
     /// Where it came from, if known: see [`ClientAddr`].
     pub client: Option<SocketAddr>,
 }
