@@ -161,8 +161,10 @@ impl<R: Runtime, P: Pods> Server<R, P> {
 
 /// A fallback of any type.
 pub(crate) trait DynFallback: Send + Sync {
-    fn ask(&self, request: Request<Bytes>)
-    -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>>;
+    fn ask(
+        &self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>>;
 }
 
 impl<F: Fallback> DynFallback for F {

@@ -138,7 +138,7 @@ mod wording;
 
 pub use action::{Action, WantedPorts};
 pub use admission::Admission;
-pub use authorize::{Access, Authorize, ClientAddr, Verdict};
+pub use authorize::{Access, Authorize, ClientAddr, Verdict, bearer_token};
 pub use event::ServerEvent;
 pub use fallback::{Body, Fallback};
 pub use limits::Limits;
@@ -146,7 +146,7 @@ pub use local_pods::{LocalPod, LocalPods};
 pub use origins::Origins;
 pub use pod_info::PodInfo;
 pub use pods::{NoPod, PodError, Pods};
-pub use portway_driver::proto::handshake::Peer;
+pub use portway_driver::proto::handshake::{BearerError, Peer};
 pub use server::Server;
 pub use serving::{Serving, Unfinished};
 pub use target::Target;

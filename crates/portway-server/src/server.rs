@@ -17,8 +17,8 @@ use crate::api::{self, Route};
 use crate::authorize::DynAuthorize;
 use crate::fallback::DynFallback;
 use crate::{
-    Access, Action, Admission, Authorize, ClientAddr, Fallback, Limits, NoPod, Origins, Pods, ServerEvent,
-    Serving, Target, Verdict, WantedPorts, answer, reception,
+    Access, Action, Admission, Authorize, ClientAddr, Fallback, Limits, NoPod, Origins, Pods,
+    ServerEvent, Serving, Target, Verdict, WantedPorts, answer, reception,
 };
 
 /// The kubelet side of port-forward. See the [crate docs](crate) for both ways to use it.
