@@ -55,7 +55,7 @@ pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
 pub use lifecycle::{Lifecycle, Presence};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
-    SessionOrigin,
+    SessionOrigin, TargetEvent, TargetSink,
 };
 pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
 pub use net::{Addr, Listener, Net, listening_socket};
