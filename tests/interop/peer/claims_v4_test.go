@@ -211,7 +211,7 @@ func TestV4KnowsOneCode(t *testing.T) {
 // B.5: what a pod sends comes in messages of up to 32 KiB and the channel.
 func TestV4MessagesAreNoLongerThan32KiB(t *testing.T) {
 	client := dialV4(t, serveRuntime(t, func(_ int32, stream io.ReadWriteCloser) error {
-		_, err := io.Copy(stream, onlyReader{bytes.NewReader(hello)})
+		_, err := io.Copy(stream, struct{ io.Reader }{bytes.NewReader(hello)})
 		return err
 	}, time.Hour, time.Hour), 1)
 	longest, all := 0, 0
