@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -168,7 +169,12 @@ impl<N: Net + Runtime> ApiServer<N> {
         Ok((headers != *refused).then_some(headers))
     }
 
-    async fn connect(&self) -> Result<ApiSocket<N::Socket>, Failure> {
+    /// Boxed: what connecting needs is given back before the answer is waited for.
+    fn connect(&self) -> Pin<Box<impl Future<Output = Connected<N>>>> {
+        Box::pin(self.connect_in_place())
+    }
+
+    async fn connect_in_place(&self) -> Connected<N> {
         let Settings { url, proxy, tls, connect_timeout, .. } = &*self.settings;
         let deadline = after(self.net.now(), *connect_timeout);
         let first = proxy.as_ref().map_or_else(|| url.addr(), Proxy::addr);
@@ -241,6 +247,8 @@ impl<N: Net + Runtime> ApiServer<N> {
         upgrade_over(&self.net, io, url, headers, to, offer, *answer_timeout).await
     }
 }
+
+type Connected<N> = Result<ApiSocket<<N as Net>::Socket>, Failure>;
 
 const OURSELVES: &str = concat!("portway/", env!("CARGO_PKG_VERSION"));
 
