@@ -315,18 +315,19 @@ impl State {
         }
     }
 
+    /// What the pod lacks that has come the furthest, of those that are not on their way out.
     fn why_none(&self) -> LookupError {
-        let running = |pod: &&Arc<Pod>| pod.status.phase == Phase::Running;
-        let best = best_pod(self.pods.values().filter(running).map(|pod| &**pod));
+        let stays = |pod: &&Arc<Pod>| pod.metadata.deletion_timestamp.is_none();
+        let best = best_pod(self.pods.values().filter(stays).map(|pod| &**pod));
         let Some(best) = best.or_else(|| best_pod(self.pods.values().map(|pod| &**pod))) else {
             let (target, namespace) = (Arc::clone(&self.target), Arc::clone(&self.namespace));
             return LookupError::NoPod { target, namespace };
         };
         let pod = Arc::from(best.metadata.name.as_str());
-        if best.status.phase != Phase::Running {
-            LookupError::NotRunning { pod, phase: best.status.phase.clone() }
-        } else if best.metadata.deletion_timestamp.is_some() {
+        if best.metadata.deletion_timestamp.is_some() {
             LookupError::Leaving { pod }
+        } else if best.status.phase != Phase::Running {
+            LookupError::NotRunning { pod, phase: best.status.phase.clone() }
         } else {
             LookupError::NotReady { pod }
         }
