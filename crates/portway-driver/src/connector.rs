@@ -177,6 +177,15 @@ pub enum DialError {
         /// What the system said.
         source: Arc<io::Error>,
     },
+    /// There is no way to the server before somebody has changed something: its certificate is not
+    /// trusted, a proxy refuses, no credentials could be had.
+    #[error("cannot use {at}: {source}")]
+    Unusable {
+        /// Host and port.
+        at: String,
+        /// What stood in the way.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// The server took the connection and did not answer in time, or only halfway.
     #[error("{at} did not answer the upgrade request within {} s; is it an API server?", after.as_secs_f32())]
     Timeout {
@@ -228,6 +237,7 @@ impl DialError {
             Self::Offer(_)
             | Self::Request(_)
             | Self::Connect { .. }
+            | Self::Unusable { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
             | Self::Session(_) => return false,
@@ -242,6 +252,7 @@ impl DialError {
             Self::Offer(_)
             | Self::Request(_)
             | Self::Connect { .. }
+            | Self::Unusable { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
             | Self::Session(_) => None,
@@ -256,6 +267,7 @@ impl DialError {
             Self::Offer(_)
             | Self::Request(_)
             | Self::Connect { .. }
+            | Self::Unusable { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
             | Self::Session(_) => self.fmt(f),

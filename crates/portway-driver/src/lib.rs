@@ -51,7 +51,10 @@ mod verbs;
 pub use bridge::{Bridge, BridgeReport, Meter};
 pub use connector::{ConnectError, Connector, DialError, Endpoint, ResolveError, Upgraded};
 pub use forward::{Forward, PortStream};
-pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
+pub use http::{
+    HttpConnector, HyperIo, HyperSocket, InvalidServer, ServerUrl, TunnelError, tunnel_over,
+    upgrade_over,
+};
 pub use lifecycle::{Lifecycle, Presence};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,

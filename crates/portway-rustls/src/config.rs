@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use portway_driver::{Addr, ServerUrl};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
@@ -22,6 +23,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 pub struct ClientTls {
     authorities: Option<RootCertStore>,
     identity: Option<Identity>,
+    server_name: Option<ServerName<'static>>,
 }
 
 /// What a server brings to TLS: who it is, and which clients it can tell.
@@ -62,6 +64,30 @@ impl ClientTls {
         let what = ["the client certificate", "the client key"];
         self.identity = Some(Identity::new(what, chain, key)?);
         Ok(self)
+    }
+
+    /// Expects the server's certificate to be for this name (or address), and not for the host of its
+    /// address: behind a tunnel or another address of the same server.
+    ///
+    /// # Errors
+    /// It is no name that a certificate could have.
+    pub fn with_server_name(mut self, name: &str) -> Result<Self, TlsConfigError> {
+        self.server_name = Some(server_name(name)?);
+        Ok(self)
+    }
+
+    /// For a server, and who it has to prove to be.
+    pub(crate) fn for_server(
+        self,
+        server: &ServerUrl,
+    ) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsConfigError> {
+        let name = match (&self.server_name, server.addr()) {
+            (Some(name), _) => name.clone(),
+            (None, Addr::Ip(addr)) => ServerName::from(addr.ip()),
+            (None, Addr::Host(host, _)) => server_name(host)?,
+            (None, other) => server_name(&other.to_string())?,
+        };
+        Ok((self.config()?, name))
     }
 
     /// For [`TlsSocket::connect`](crate::TlsSocket::connect). Only HTTP/1.1 is offered: no upgrade
@@ -143,6 +169,11 @@ impl Identity {
             key.map_err(|error| damaged(of_key, &error, TlsConfigError::NoKey { what: of_key }))?;
         Ok(Self { chain, key })
     }
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, TlsConfigError> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| TlsConfigError::ServerName { name: name.chars().take(200).collect() })
 }
 
 const CLIENT_AUTHORITIES: &str = "the clients' certificate authority";
@@ -230,6 +261,12 @@ pub enum TlsConfigError {
         what: &'static str,
         /// What is wrong with it.
         problem: rustls::Error,
+    },
+    /// No certificate can be for this name.
+    #[error("{name:?} is no name that a server can prove to have")]
+    ServerName {
+        /// The name.
+        name: String,
     },
     /// No authority was given, and the system has none.
     #[error("no certificate authority is trusted: none was given, and the system has none")]

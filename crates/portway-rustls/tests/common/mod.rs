@@ -61,7 +61,8 @@ impl Env for OnAsyncStd {
 
 pub async fn in_time<R: Runtime, T>(rt: R, body: impl AsyncFnOnce(R) -> T) -> T {
     let deadline = rt.now() + PATIENCE;
-    until(&rt.clone(), deadline, body(rt)).await.expect("the test takes too long")
+    // Boxed: in a debug build a runtime copies it from frame to frame.
+    until(&rt.clone(), deadline, Box::pin(body(rt))).await.expect("the test takes too long")
 }
 
 /// Registers generic test bodies on every runtime.
