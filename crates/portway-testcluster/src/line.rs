@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use portway_driver::{ReadBuf, Socket};
 
 use crate::stream::Pipe;
 
-/// One life of a pod's programs: when it is over, so are their connections.
+/// What connections have in common: when it is over, so are they.
 #[derive(Debug, Default)]
 pub(crate) struct Fate {
     over: AtomicBool,
@@ -38,41 +39,42 @@ impl Fate {
     }
 }
 
-/// A connection into a pod, which breaks with the pod.
+/// A connection that breaks when its fate is over.
 #[derive(Debug)]
-pub(crate) struct PodSocket<S> {
-    line: Line<S>,
+pub(crate) struct Line<S> {
+    wire: Wire<S>,
     fate: Arc<Fate>,
     ended: EventListener,
-    /// What the pod may still say before the connection is reset.
+    /// What the other end may still say before the connection is reset.
     left: Option<u64>,
 }
 
 #[derive(Debug)]
-pub(crate) enum Line<S> {
+pub(crate) enum Wire<S> {
     Pipe(Pipe),
     Net(S),
     /// Somebody who takes everything and says nothing.
     Nobody,
 }
 
-impl<S: Socket> PodSocket<S> {
-    pub(crate) fn new(line: Line<S>, fate: Arc<Fate>, left: Option<u64>) -> Self {
+impl<S: Socket> Line<S> {
+    pub(crate) fn new(wire: Wire<S>, fate: Arc<Fate>, left: Option<u64>) -> Self {
         let ended = fate.ended.listen();
-        Self { line, fate, ended, left }
+        Self { wire, fate, ended, left }
     }
 
-    /// The error, once the pod is gone or has said what it may; otherwise the task is woken then.
+    /// The error, once it is over or has said what it may; otherwise the task is woken then.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let over = self.fate.is_over() || Pin::new(&mut self.ended).poll(cx).is_ready();
         if over || self.left == Some(0) {
+            self.abort();
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         Ok(())
     }
 }
 
-impl<S: Socket> Socket for PodSocket<S> {
+impl<S: Socket> Socket for Line<S> {
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -83,10 +85,10 @@ impl<S: Socket> Socket for PodSocket<S> {
             let room = usize::try_from(*left).unwrap_or(usize::MAX);
             let mut memory = bytes::BytesMut::new();
             let mut few = ReadBuf::new(&mut memory, room.min(8 * 1024));
-            let read = match &mut self.line {
-                Line::Pipe(pipe) => pipe.poll_read(cx, &mut few),
-                Line::Net(socket) => socket.poll_read(cx, &mut few),
-                Line::Nobody => Poll::Pending,
+            let read = match &mut self.wire {
+                Wire::Pipe(pipe) => pipe.poll_read(cx, &mut few),
+                Wire::Net(socket) => socket.poll_read(cx, &mut few),
+                Wire::Nobody => Poll::Pending,
             };
             return read.map_ok(|read| {
                 *left -= read as u64;
@@ -94,10 +96,10 @@ impl<S: Socket> Socket for PodSocket<S> {
                 read
             });
         }
-        match &mut self.line {
-            Line::Pipe(pipe) => pipe.poll_read(cx, buf),
-            Line::Net(socket) => socket.poll_read(cx, buf),
-            Line::Nobody => Poll::Pending,
+        match &mut self.wire {
+            Wire::Pipe(pipe) => pipe.poll_read(cx, buf),
+            Wire::Net(socket) => socket.poll_read(cx, buf),
+            Wire::Nobody => Poll::Pending,
         }
     }
 
@@ -107,26 +109,26 @@ impl<S: Socket> Socket for PodSocket<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        match &mut self.line {
-            Line::Pipe(pipe) => pipe.poll_write_vectored(cx, bufs),
-            Line::Net(socket) => socket.poll_write_vectored(cx, bufs),
-            Line::Nobody => Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum())),
+        match &mut self.wire {
+            Wire::Pipe(pipe) => pipe.poll_write_vectored(cx, bufs),
+            Wire::Net(socket) => socket.poll_write_vectored(cx, bufs),
+            Wire::Nobody => Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum())),
         }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.line {
-            Line::Pipe(pipe) => pipe.poll_flush(cx),
-            Line::Net(socket) => socket.poll_flush(cx),
-            Line::Nobody => Poll::Ready(Ok(())),
+        match &mut self.wire {
+            Wire::Pipe(pipe) => pipe.poll_flush(cx),
+            Wire::Net(socket) => socket.poll_flush(cx),
+            Wire::Nobody => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.line {
-            Line::Pipe(pipe) => pipe.poll_shutdown_write(cx),
-            Line::Net(socket) => socket.poll_shutdown_write(cx),
-            Line::Nobody => Poll::Ready(Ok(())),
+        match &mut self.wire {
+            Wire::Pipe(pipe) => pipe.poll_shutdown_write(cx),
+            Wire::Net(socket) => socket.poll_shutdown_write(cx),
+            Wire::Nobody => Poll::Ready(Ok(())),
         }
     }
 
@@ -134,25 +136,25 @@ impl<S: Socket> Socket for PodSocket<S> {
         if self.fate.is_over() {
             return Some(io::ErrorKind::ConnectionReset.into());
         }
-        match &mut self.line {
-            Line::Pipe(pipe) => pipe.take_error(),
-            Line::Net(socket) => socket.take_error(),
-            Line::Nobody => None,
+        match &mut self.wire {
+            Wire::Pipe(pipe) => pipe.take_error(),
+            Wire::Net(socket) => socket.take_error(),
+            Wire::Nobody => None,
         }
     }
 
     fn abort(&mut self) {
-        match &mut self.line {
-            Line::Pipe(pipe) => pipe.abort(),
-            Line::Net(socket) => socket.abort(),
-            Line::Nobody => {}
+        match &mut self.wire {
+            Wire::Pipe(pipe) => pipe.abort(),
+            Wire::Net(socket) => socket.abort(),
+            Wire::Nobody => {}
         }
     }
 
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        match &self.line {
-            Line::Net(socket) => socket.addresses(),
-            Line::Pipe(_) | Line::Nobody => None,
+        match &self.wire {
+            Wire::Net(socket) => socket.addresses(),
+            Wire::Pipe(_) | Wire::Nobody => None,
         }
     }
 }
