@@ -74,7 +74,7 @@ fn listening_leads_to_a_target_of_the_cluster_of_the_kubeconfig() {
     let folder = std::env::temp_dir().join(format!("portway-listen-kube-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let kubeconfig = folder.join("config");
-    std::fs::write(&kubeconfig, cluster.kubeconfig()).unwrap();
+    std::fs::write(&kubeconfig, cluster.kubeconfig().unwrap()).unwrap();
     let mut command = Command::new(built(KUBE));
     command.env("KUBECONFIG", &kubeconfig).args(["-n", "lab", "deployment/web", ":echo"]);
     Running::of(command).echoes();

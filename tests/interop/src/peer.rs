@@ -160,6 +160,12 @@ impl Peer {
         self.process.addr
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// The address of the API server that it stands for.
     #[must_use]
     pub fn server(&self) -> String {
