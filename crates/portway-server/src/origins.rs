@@ -5,7 +5,8 @@ use http::header::ORIGIN;
 ///
 /// A browser sends an `Origin` header with every WebSocket request, and lets any page try any server
 /// that the machine can reach: without this check a page could open forwards through a gateway on a
-/// developer's machine. Programs send no such header and are not concerned.
+/// developer's machine. Programs send no such header and are not concerned, but for those on Go's
+/// `golang.org/x/net/websocket`: they cannot do without one, and theirs has to be allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origins(Allowed);
 
