@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use portway_driver::proto::{HalfClose, OverflowPolicy};
-use portway_driver::{Config, Options, Protocol, RelayRules, Sessions, WireForm};
+use portway_driver::{Config, Options, Protocol, RelayRules, Sessions, WireForm, WsTransport};
 
-use crate::{Link, Rng};
+use crate::{Link, Rng, SimSocket};
 
 /// What a run is like, all of it drawn.
 #[derive(Debug, Clone)]
@@ -166,6 +166,18 @@ impl Setup {
             .with_recv_buffer(self.buffers.server)
             .with_send_buffer(self.buffers.server)
             .with_keep_alive(Some(self.keep_alive))
+    }
+
+    /// The most that portway may hold of what goes one way through a connection: what one half has read and
+    /// sends, and what the other has read and passes on.
+    pub(super) fn worst_case(&self) -> u64 {
+        /// Before it is encoded.
+        const MESSAGE: usize = 64 * 1024;
+        let Buffers { client, server, read } = self.buffers;
+        let sends = 2 * read + client.max(server) + WsTransport::<SimSocket>::WRITE_BATCH + MESSAGE;
+        // Over its buffer goes the one piece that did not fit.
+        let passes_on = 2 * read + client.max(server) + read;
+        (sends + passes_on) as u64
     }
 
     pub(super) fn rules(&self) -> RelayRules {
