@@ -35,6 +35,8 @@
 //! by [`Session::poll_transmit`] is the caller's, so take one only when it can be written: what stays
 //! in the session is what its limits count, and is how a slow transport slows the writers down.
 //! Whoever does not read while [`Session::wants_read`] is false slows the peer down in the same way.
+//! A transport that holds what it was given before it is written says so to [`Session::handle_flush`],
+//! or a slow peer loses the last of it when the session ends.
 //!
 //! # The run loop
 //!

@@ -310,8 +310,8 @@ async fn other_methods_and_paths_are_refused<R: Runtime + Net>(rt: R) {
 }
 
 async fn the_fallback_answers_everything_else<R: Runtime + Net>(rt: R) {
-    let fallback = |request: Request<()>| {
-        let mut response = Response::new(Bytes::from(format!("you want {}", request.uri())));
+    let fallback = |request: Request<Bytes>| async move {
+        let mut response = Response::new(format!("you want {}", request.uri()).into());
         *response.status_mut() = StatusCode::ACCEPTED;
         response
     };

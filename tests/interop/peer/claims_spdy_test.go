@@ -16,6 +16,7 @@ import (
 
 	"github.com/moby/spdystream"
 	"github.com/moby/spdystream/spdy"
+	"portway.dev/interop/pod"
 )
 
 // Trap 28. A stream that nobody reads takes its worker with it, that is every stream with the same id
@@ -272,11 +273,11 @@ func TestDataComeBehindAnEnd(t *testing.T) {
 // C.6: nor does a reset from the client stop them: they come for as long as the runtime copies, a second
 // by containerd's rules. Of the data stream nothing more is said then.
 func TestDataComeBehindAReset(t *testing.T) {
-	pod, err := startPod()
+	demo, err := pod.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &runtime{pod: pod}
+	r := &pod.Runtime{Pod: demo}
 	w := dialWire(t, serveRuntime(t, func(port int32, stream io.ReadWriteCloser) error {
 		return r.PortForward(t.Context(), "demo", "", port, stream)
 	}, time.Hour, time.Hour))

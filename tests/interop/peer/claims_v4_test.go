@@ -210,8 +210,9 @@ func TestV4KnowsOneCode(t *testing.T) {
 
 // B.5: what a pod sends comes in messages of up to 32 KiB and the channel.
 func TestV4MessagesAreNoLongerThan32KiB(t *testing.T) {
+	much := make([]byte, 5_000_000)
 	client := dialV4(t, serveRuntime(t, func(_ int32, stream io.ReadWriteCloser) error {
-		_, err := io.Copy(stream, onlyReader{bytes.NewReader(hello)})
+		_, err := io.Copy(stream, struct{ io.Reader }{bytes.NewReader(much)})
 		return err
 	}, time.Hour, time.Hour), 1)
 	longest, all := 0, 0
@@ -225,7 +226,7 @@ func TestV4MessagesAreNoLongerThan32KiB(t *testing.T) {
 			t.Fatal("a fragment")
 		}
 	}
-	if longest != 32<<10+1 || all != len(hello) {
+	if longest != 32<<10+1 || all != len(much) {
 		t.Fatalf("%d bytes, the longest message has %d", all, longest)
 	}
 }

@@ -46,9 +46,11 @@ pub(crate) fn build(folder: &'static str) -> PathBuf {
 
 fn binary(folder: &str) -> PathBuf {
     let directory = interop_directory();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = package.join(folder);
     let binary = directory.join(folder);
-    if newest(&source) < modified(&binary) {
+    // The pod and its programs belong to more than one of them.
+    if newest(&source).max(newest(&package.join("pod"))) < modified(&binary) {
         return binary;
     }
     fs::create_dir_all(&directory).expect("make a directory for what is built");

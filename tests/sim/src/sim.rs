@@ -309,6 +309,10 @@ impl Runtime for Sim {
         SimSleep::new(self.clone(), at)
     }
 
+    fn random(&self) -> u64 {
+        self.with(|world| world.rng.number())
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         fn name<F>(_: &F) -> String {
             name_of::<F>()

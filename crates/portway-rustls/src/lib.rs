@@ -1,0 +1,27 @@
+//! The way to a real API server on any runtime, with no kube: TLS by [rustls], certificates, tokens,
+//! proxies.
+//!
+//! - [`ApiServer`] is an address and all that is needed to be let in: the
+//!   [`Api`](portway_cluster::Api) of a [`TargetConnector`](portway_cluster::TargetConnector).
+//! - [`TlsSocket`] is a [`Socket`](portway_driver::Socket) around another one, in either role, so that
+//!   whatever portway speaks over TCP it speaks over TLS.
+//! - [`TlsListener`] puts it around every connection that a listener accepts, which makes a
+//!   `portway-server` one with TLS.
+//!
+//! Certificates are checked, always: there is no switch here that turns it off. All cryptography is
+//! that of `ring`.
+
+mod api;
+mod config;
+mod error;
+mod listener;
+mod tls_socket;
+
+pub use api::{
+    Answer, ApiServer, ApiServerError, ApiSocket, CutShort, InvalidProxy, Proxy, Token, TokenError,
+};
+pub use config::{ClientTls, ServerTls, TlsConfigError};
+pub use error::TlsError;
+pub use listener::TlsListener;
+pub use rustls;
+pub use tls_socket::TlsSocket;
