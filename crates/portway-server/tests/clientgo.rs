@@ -14,7 +14,7 @@ use common::program::{self, *};
 use common::*;
 use portway_driver::proto::CloseReason;
 use portway_driver::{Net, Port, RelayRules, Runtime, WireForm};
-use portway_interop::{GoClient, GoClientEnd, GoForwarder, Pattern, require_go};
+use portway_interop::{GoClient, GoClientEnd, GoForwarder, Pattern, Peer, PeerOptions, require_go};
 use portway_server::{LocalPods, Origins, Pods, Server, ServerEvent, Serving};
 
 /// Registers generic test bodies with every client, on every runtime.
@@ -63,6 +63,14 @@ with_every_client!((
     our_keep_alives_are_answered,
     a_pod_that_does_not_exist_is_told_as_it_is,
 ));
+
+/// With Kubernetes' own API server between the client and us, as a kubelet has it.
+mod behind_an_api_server {
+    with_clients!(tunnel: Tunnel, (it_changes_nothing, it_passes_our_goodbye_on));
+    with_clients!(spdy: Spdy, (it_changes_nothing, it_passes_our_goodbye_on));
+    with_clients!(gorilla: Gorilla, (it_changes_nothing, it_passes_our_goodbye_on));
+    with_clients!(xnet_base64: XNetBase64, (it_changes_nothing));
+}
 
 /// What only a client does that has one session for everything.
 mod client_go {
@@ -478,6 +486,64 @@ async fn a_pod_that_does_not_exist_is_told_as_it_is<R: Runtime + Net>(rt: R, by:
             &["404 Not Found", "\"demo\\\" not found"]
         };
         assert!(texts.iter().all(|text| error.contains(text)), "{error}");
+    }
+}
+
+/// The API server in front of it.
+fn front(serving: &Serving) -> Peer {
+    Peer::start_with(PeerOptions::new().kubelet(serving.local_addr()))
+}
+
+async fn it_changes_nothing<R: Runtime + Net>(rt: R, by: Client) {
+    let (server, events) = observed(serve(&rt).with_rules(RelayRules::FAITHFUL));
+    let serving = server.listen(LOCALHOST).await.unwrap();
+    let api_server = front(&serving);
+    let ((port, live), (refused, _taken)) = (counted_pod(), refused_port());
+    let (source, sink) = (source_pod(), sink_pod());
+    let ports = [port, source, sink, refused].map(Port::get);
+    let mut client = GoClient::start(by, &api_server.server(), &ports).unwrap();
+
+    let mut programs: Vec<_> = (0..16).map(|_| open(&client, port)).collect();
+    programs.iter_mut().for_each(|program| echoes(program, &[b'x'; 10_000]));
+    assert_eq!(live.load(Ordering::SeqCst), 16);
+    let Ok(ServerEvent::Opened { form: spoken, .. }) = events.recv() else { panic!() };
+    // It ends the tunnel, and speaks plain SPDY behind it.
+    let expected = if by.is_client_go() { WireForm::Spdy } else { form(by) };
+    assert_eq!(spoken, expected);
+    downloads(&mut open(&client, source));
+    uploads(&mut open(&client, sink));
+    drop(programs);
+    soon("no pod connection is left", || live.load(Ordering::SeqCst) == 0);
+
+    assert_eq!(open(&client, refused).read(&mut [0]).unwrap_or(0), 0);
+    assert!(client.errors_within(1, PATIENCE), "{client:?}");
+    let text = format!(
+        "error forwarding port {refused} to pod demo, uid : failed to connect to localhost:{refused} \
+         inside namespace: dial tcp4 127.0.0.1:{refused}: connect: connection refused"
+    );
+    assert_eq!(client.errors(), [told(by, &client, refused, &text)]);
+    is_over_if_client_go(by, &mut client);
+    soon("no session is left", || serving.connections() == 0);
+}
+
+async fn it_passes_our_goodbye_on<R: Runtime + Net>(rt: R, by: Client) {
+    let serving = serve(&rt).listen(LOCALHOST).await.unwrap();
+    let api_server = front(&serving);
+    let (port, live) = counted_pod();
+    // In the tunnel it tells nobody who says nothing (docs/PROTOCOL.md).
+    let ping = Duration::from_millis(200);
+    let ports = [port.get()];
+    let mut client = GoClient::start_pinging(by, &api_server.server(), &ports, ping).unwrap();
+    let mut program = open(&client, port);
+    echoes(&mut program, b"here");
+    assert_eq!(serving.shutdown(Duration::from_millis(50)).await.connections, 1);
+    soon("no pod connection is left", || live.load(Ordering::SeqCst) == 0);
+    assert_eq!(program.read(&mut [0]).unwrap_or(0), 0);
+    is_over_if_client_go(by, &mut client);
+    if !by.is_client_go() {
+        assert!(client.errors_within(1, PATIENCE), "{client:?}");
+        let error = &client.errors()[0];
+        assert!(error.starts_with("websocket: close 1001 (going away)"), "{error}");
     }
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -455,4 +457,33 @@ func TestAResetIsAFailedOpeningOrAnEnd(t *testing.T) {
 	if all, err := io.ReadAll(second); err != nil || len(all) != 0 {
 		t.Fatalf("%q, %v", all, err)
 	}
+}
+
+// Trap 25. A second answer to a ping that still waits ends the process of who sent it. The ping is not all
+// read here when the answers come, so it waits for certain.
+func TestASecondPongEndsTheProcess(t *testing.T) {
+	const role = "SECOND_PONG"
+	if os.Getenv(role) == "" {
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+		child.Env = append(os.Environ(), role+"=child")
+		output, err := child.CombinedOutput()
+		if err == nil || !strings.Contains(string(output), "panic: close of closed channel") {
+			t.Fatalf("%v: %s", err, output)
+		}
+		return
+	}
+	ours, theirs := net.Pipe()
+	conn, err := spdystream.NewConnection(ours, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go conn.Serve(spdystream.NoOpStreamHandler)
+	go func() { _, _ = conn.Ping() }()
+	if _, err := io.ReadFull(theirs, make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
+	pong := []byte{0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1}
+	_, _ = theirs.Write(pong)
+	_, _ = theirs.Write(pong)
+	time.Sleep(patience)
 }

@@ -54,6 +54,12 @@ impl PeerOptions {
         self
     }
 
+    /// Is only the API server, in front of this kubelet, which it reaches in plain HTTP.
+    #[must_use]
+    pub fn kubelet(self, addr: SocketAddr) -> Self {
+        self.arg(format!("-kubelet={addr}"))
+    }
+
     /// Speaks TLS, with a certificate of a CA made for this peer: [`Peer::ca_pem`].
     #[must_use]
     pub fn tls(mut self) -> Self {
