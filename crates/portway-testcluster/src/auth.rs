@@ -11,6 +11,9 @@ pub struct User {
     groups: Vec<String>,
 }
 
+/// The group that no rule holds for.
+const MASTERS: &str = "system:masters";
+
 impl User {
     /// Somebody of that name, in no group.
     pub fn new(name: impl Into<String>) -> Self {
@@ -32,6 +35,11 @@ impl User {
     /// The groups.
     pub fn groups(&self) -> &[String] {
         &self.groups
+    }
+
+    /// Who may do everything, whatever is granted or denied to others.
+    pub fn admin() -> Self {
+        Self::new("kubernetes-admin").group(MASTERS)
     }
 
     fn anonymous() -> Self {
@@ -190,6 +198,9 @@ impl Auth {
     pub(crate) fn allows(&self, user: &User, attributes: &Attributes<'_>) -> bool {
         let rules = lock(&self.rules);
         let any = |rules: &[Rule]| rules.iter().any(|rule| rule.covers(user, attributes));
+        if user.groups.iter().any(|group| group == MASTERS) {
+            return true;
+        }
         !any(&rules.denied) && (!self.rbac || any(&rules.granted))
     }
 }

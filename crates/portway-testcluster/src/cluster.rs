@@ -2,22 +2,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{Extensions, Method, StatusCode};
 use portway_driver::{Net, RelayRules, Runtime, WireForm};
+use portway_rustls::TlsSocket;
 use portway_server::{Access, Limits, Server, ServerEvent, Serving, Unfinished, Verdict};
 
 use crate::api::Api;
 use crate::auth::{Attributes, Auth};
+use crate::authority::Authority;
 use crate::journal::Journal;
+use crate::line::{Fate, Line, Wire};
 use crate::pod::{ClusterPods, Pod, PodBuilder};
 use crate::resource::Resource;
 use crate::service::ServiceBuilder;
 use crate::state::{Key, Shared};
 use crate::workload::WorkloadBuilder;
-use crate::{Rule, User, Version, kubeconfig};
+use crate::{Certificate, CertificateError, Rule, User, Version, kubeconfig};
 
 /// A cluster within this process: an API server on a port of this machine, and pods that are programs
 /// of yours. It ends when it is dropped.
@@ -27,7 +30,29 @@ pub struct TestCluster {
     shared: Arc<Shared>,
     auth: Arc<Auth>,
     journal: Arc<Journal>,
+    authority: Option<Arc<Authority>>,
+    wires: Arc<Wires>,
     serving: Serving,
+}
+
+/// The connections of a cluster, to be cut.
+type Wires = Mutex<Arc<Fate>>;
+
+/// Why a cluster did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The system does not let it listen.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// Where it was to listen.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no TLS for it.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
 }
 
 /// A cluster to be started.
@@ -37,6 +62,7 @@ pub struct Builder {
     version: Version,
     anonymous: bool,
     rbac: bool,
+    tls: bool,
     forms: Option<Vec<WireForm>>,
     rules: RelayRules,
     limits: Limits,
@@ -53,6 +79,7 @@ impl Default for Builder {
             version: Version::LATEST,
             anonymous: true,
             rbac: false,
+            tls: false,
             forms: None,
             rules: RelayRules::RUNTIME,
             limits: Limits::new(),
@@ -95,6 +122,13 @@ impl Builder {
         self
     }
 
+    /// It speaks TLS, with certificates of an authority of its own, as any cluster does; otherwise plain
+    /// HTTP, as behind `kubectl proxy`.
+    pub const fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     /// Whoever has this token is this user.
     pub fn token(mut self, token: impl Into<String>, user: User) -> Self {
         self.tokens.push((token.into(), user));
@@ -123,8 +157,8 @@ impl Builder {
     /// Starts it, with the namespaces `default` and `kube-system` and nothing in them.
     ///
     /// # Errors
-    /// The system does not let it listen.
-    pub async fn start<R: Runtime + Net>(self, runtime: &R) -> io::Result<TestCluster> {
+    /// The system does not let it listen, or there are no certificates for it.
+    pub async fn start<R: Runtime + Net>(self, runtime: &R) -> Result<TestCluster, StartError> {
         let shared = Arc::new(Shared::new());
         let auth = Arc::new(Auth::new(self.anonymous, self.rbac));
         for (token, user) in self.tokens {
@@ -155,8 +189,39 @@ impl Builder {
         if let Some(observer) = self.observer {
             server = server.with_observer(move |event| observer(event));
         }
-        let serving = server.listen(self.addr).await?;
-        Ok(TestCluster { shared, auth, journal, serving })
+        let authority = self.tls.then(Authority::new).transpose()?.map(Arc::new);
+        let tls = authority.as_ref().map(|authority| -> Result<_, CertificateError> {
+            Ok((Arc::clone(authority), authority.server(self.addr.ip())?))
+        });
+        let tls = tls.transpose()?;
+        let wires = Arc::new(Wires::default());
+        let addr = self.addr;
+        let listening = async {
+            let listener = runtime.bind(addr).await?;
+            let wires = Arc::clone(&wires);
+            let line = move |socket| Line::new(Wire::Net(socket), fate_of(&wires), None);
+            let Some((authority, tls)) = tls else {
+                return server.serve_with(listener, move |socket, _| {
+                    let line = line(socket);
+                    async { Ok((line, Extensions::new())) }
+                });
+            };
+            server.serve_with(listener, move |socket, _| {
+                let (line, authority, tls) =
+                    (line(socket), Arc::clone(&authority), Arc::clone(&tls));
+                async move {
+                    let socket = TlsSocket::accept(line, tls).await.map_err(io::Error::other)?;
+                    let mut known = Extensions::new();
+                    let certificate = socket.peer_certificates().first();
+                    if let Some(user) = certificate.and_then(|it| authority.user(it)) {
+                        known.insert(user);
+                    }
+                    Ok((socket, known))
+                }
+            })
+        };
+        let serving = listening.await.map_err(|source| StartError::Listen { addr, source })?;
+        Ok(TestCluster { shared, auth, journal, authority, wires, serving })
     }
 }
 
@@ -170,7 +235,7 @@ impl TestCluster {
     ///
     /// # Errors
     /// The system does not let it listen.
-    pub async fn start<R: Runtime + Net>(runtime: &R) -> io::Result<Self> {
+    pub async fn start<R: Runtime + Net>(runtime: &R) -> Result<Self, StartError> {
         Self::builder().start(runtime).await
     }
 
@@ -181,17 +246,49 @@ impl TestCluster {
 
     /// What to give as `--server`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr())
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr())
     }
 
-    /// What to write into a file for `KUBECONFIG`: this cluster, in the words of nobody in particular.
-    pub fn kubeconfig(&self) -> String {
-        kubeconfig::write(&self.url(), &kubeconfig::Credentials::None)
+    /// What to write into a file for `KUBECONFIG`: that of [the admin](User::admin), with a client
+    /// certificate. In plain HTTP it names nobody, and the bearer is `system:anonymous`.
+    ///
+    /// # Errors
+    /// There is no certificate for it.
+    pub fn kubeconfig(&self) -> Result<String, CertificateError> {
+        self.kubeconfig_of(&User::admin())
     }
 
-    /// The same for who has this token. (kubectl sends no token in plain HTTP.)
-    pub fn kubeconfig_of(&self, token: &str) -> String {
-        kubeconfig::write(&self.url(), &kubeconfig::Credentials::Token(token))
+    /// The same for somebody else.
+    ///
+    /// # Errors
+    /// There is no certificate for a user of that name.
+    pub fn kubeconfig_of(&self, user: &User) -> Result<String, CertificateError> {
+        let certificate = self.certificate(user)?;
+        let credentials = certificate.as_ref().map(kubeconfig::Credentials::Certificate);
+        Ok(self.write(&credentials.unwrap_or(kubeconfig::Credentials::None)))
+    }
+
+    /// The same for whoever has this token. (In plain HTTP kubectl sends none.)
+    pub fn kubeconfig_with_token(&self, token: &str) -> String {
+        self.write(&kubeconfig::Credentials::Token(token))
+    }
+
+    fn write(&self, credentials: &kubeconfig::Credentials<'_>) -> String {
+        kubeconfig::write(&self.url(), self.authority_pem().as_deref(), credentials)
+    }
+
+    /// Whom to trust, in PEM; `None` in plain HTTP.
+    pub fn authority_pem(&self) -> Option<String> {
+        self.authority.as_ref().map(|authority| authority.pem())
+    }
+
+    /// A certificate that makes its bearer this user; `None` in plain HTTP.
+    ///
+    /// # Errors
+    /// There is none for a user of that name.
+    pub fn certificate(&self, user: &User) -> Result<Option<Certificate>, CertificateError> {
+        self.authority.as_ref().map(|authority| authority.client(user)).transpose()
     }
 
     /// A pod, in `default` if nothing else is said, running and ready.
@@ -309,6 +406,13 @@ impl TestCluster {
         self.shared.read().version().to_string()
     }
 
+    /// Resets every connection to it that is open now, with all watches and sessions, as a network does
+    /// that is lost. New ones are welcome.
+    pub fn cut_connections(&self) {
+        let mut fate = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *fate).end();
+    }
+
     /// Connections that are open now.
     pub fn connections(&self) -> usize {
         self.serving.connections()
@@ -318,6 +422,10 @@ impl TestCluster {
     pub async fn shutdown(self, deadline: Duration) -> Unfinished {
         self.serving.shutdown(deadline).await
     }
+}
+
+fn fate_of(wires: &Wires) -> Arc<Fate> {
+    Arc::clone(&wires.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Who may forward.

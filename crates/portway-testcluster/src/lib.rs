@@ -6,9 +6,11 @@
 
 mod api;
 mod auth;
+mod authority;
 mod cluster;
 mod journal;
 mod kubeconfig;
+mod line;
 mod pod;
 mod resource;
 mod service;
@@ -18,7 +20,8 @@ mod version;
 mod workload;
 
 pub use auth::{Rule, User};
-pub use cluster::{Builder, TestCluster};
+pub use authority::{Certificate, CertificateError};
+pub use cluster::{Builder, StartError, TestCluster};
 pub use pod::{Lie, Pod, PodBuilder, Program};
 pub use portway_driver::{RelayRules, WireForm};
 pub use portway_server::{Limits, ServerEvent, Unfinished};

@@ -1,6 +1,10 @@
 package main
 
-import "net/http"
+import (
+	"net/http"
+
+	"portway.dev/interop/pod"
+)
 
 type object = map[string]any
 
@@ -30,7 +34,7 @@ func discovery(mux *http.ServeMux) {
 				"nodeName": "node-1",
 				"containers": []object{{
 					"name": "main", "image": "demo",
-					"ports": []object{{"name": "echo", "containerPort": 8080, "protocol": "TCP"}, {"name": "http", "containerPort": httpPort, "protocol": "TCP"}},
+					"ports": []object{{"name": "echo", "containerPort": 8080, "protocol": "TCP"}, {"name": "http", "containerPort": pod.HTTPPort, "protocol": "TCP"}},
 				}},
 			},
 			"status": object{"phase": "Running", "podIP": "10.0.0.1", "conditions": []object{{"type": "Ready", "status": "True"}}},

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/streaming/pkg/httpstream/wsstream"
+
+	"portway.dev/interop/pod"
 )
 
 // A lie answers a request in place of the honest server and returns nil, or returns the writer that
@@ -64,7 +66,7 @@ var lies = map[string]lie{
 		if conn, _, ok := hijack(w); ok {
 			defer conn.Close()
 			garbage := make([]byte, 4096)
-			_, _ = (&pattern{seed: 1}).Read(garbage)
+			_, _ = (&pod.Pattern{Seed: 1}).Read(garbage)
 			_, _ = conn.Write(garbage)
 		}
 		return nil
@@ -100,6 +102,12 @@ var lies = map[string]lie{
 		return append(prefixes(port), binaryFrame(0, []byte("partial")), closeFrame(1011, "going to pieces"))
 	}),
 	"pod-huge-error": hugeError(1 << 20),
+	"pod-unknown": refuse(func(w http.ResponseWriter) {
+		writeStatus(w, http.StatusNotFound, "NotFound", `pods "pod-unknown" not found`)
+	}),
+	// Honest, behind a proxy that cuts all messages anew, both ways.
+	"pod-recut-bytes":  recut(intoBytes),
+	"pod-recut-merged": recut(intoOne),
 	// An old API server: see portForward.
 	noTunnel: nil,
 	// Plain SPDY gets through, and no WebSocket: refused by who knows no subprotocol ...
@@ -132,6 +140,10 @@ var liesWithNumber = map[string]func(int) lie{
 	// ... or ends without a Close frame.
 	"pod-eof-":        func(n int) lie { return cutAfter(n, false) },
 	"pod-huge-error-": hugeError,
+	// Honest, and the connection is reset after N ms.
+	"pod-drop-": func(n int) lie { return dropAfter(time.Duration(n) * time.Millisecond) },
+	// Honest, and what the client says arrives N ms late.
+	"pod-late-": func(n int) lie { return late(time.Duration(n) * time.Millisecond) },
 }
 
 func refuse(answer func(http.ResponseWriter)) lie {

@@ -1,10 +1,11 @@
-// Command peer serves Kubernetes' own port-forward server code over plain HTTP on loopback, with a
+// Command peer serves Kubernetes' own port-forward server code over HTTP on loopback, plain or in TLS, with a
 // pod side that copies by containerd's rules and pods that can be told to misbehave.
 //
 // The first line on stdout is "listening 127.0.0.1:PORT". It exits when its stdin is closed.
 package main
 
 import (
+	"encoding/base64"
 	"flag"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"portway.dev/interop/pod"
 )
 
 func main() {
@@ -22,23 +25,26 @@ func main() {
 	finPassedOn := flag.Bool("fin-passed-on", false, "pass a client's FIN on to the pod and wait for its answer, on every pod")
 	everyPod := flag.String("every-pod", "", "every pod has the manners of the `pod` of this name (pod-no-tunnel: an old API server)")
 	proxied := flag.Bool("proxied", false, "put the API server's pass-through proxy in front of v4 and plain SPDY, too")
+	kubelet := flag.String("kubelet", "", "have the `address` of another process for a kubelet (peer-old: one of an old node)")
+	token := flag.String("token", "", "serve only who has this bearer token")
+	inTLS := flag.Bool("tls", false, "speak TLS, and print the CA made for it as a further line \"ca BASE64\"")
 	printPods := flag.Bool("print-pods", false, "print where the pod programs really listen, as a second line \"pods 8080=ADDR ...\"")
 	flag.Parse()
 
 	log.SetFlags(0)
 	log.SetPrefix("peer: ")
 
-	pod, err := startPod()
+	demo, err := pod.Start()
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", *listen)
+	listener, err := listenPatiently(*listen)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("listening", listener.Addr())
 	if *printPods {
-		fmt.Println("pods", pod)
+		fmt.Println("pods", demo)
 	}
 
 	go func() {
@@ -46,11 +52,33 @@ func main() {
 		os.Exit(0)
 	}()
 
-	handler, err := newServer(&runtime{pod: pod, finPassedOn: *finPassedOn}, settings{
-		idle: *idle, creation: *creation, everyPod: *everyPod, proxied: *proxied,
+	handler, err := newServer(&pod.Runtime{Pod: demo, FinPassedOn: *finPassedOn}, settings{
+		idle: *idle, creation: *creation, everyPod: *everyPod, proxied: *proxied, kubelet: *kubelet, token: *token,
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.Serve(listener, handler))
+	if !*inTLS {
+		log.Fatal(http.Serve(listener, handler))
+	}
+	identity, err := newIdentity()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("ca", base64.StdEncoding.EncodeToString(identity.ca))
+	server := http.Server{Handler: handler, TLSConfig: identity.config()}
+	log.Fatal(server.ServeTLS(listener, "", ""))
+}
+
+// listenPatiently gives an address time to be free: between a stop and a start somebody else's outgoing
+// connection may have taken its port.
+func listenPatiently(addr string) (net.Listener, error) {
+	patience := time.Now().Add(15 * time.Second)
+	for {
+		listener, err := net.Listen("tcp", addr)
+		if err == nil || time.Now().After(patience) {
+			return listener, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }

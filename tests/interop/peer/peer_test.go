@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/net/websocket"
+
+	"portway.dev/interop/pod"
 )
 
 // client speaks v4 to one port.
@@ -25,11 +27,11 @@ type client struct {
 
 func startServer(t *testing.T) string {
 	t.Helper()
-	pod, err := startPod()
+	demo, err := pod.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := newServer(&runtime{pod: pod}, settings{idle: time.Hour, creation: time.Second})
+	handler, err := newServer(&pod.Runtime{Pod: demo}, settings{idle: time.Hour, creation: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +155,7 @@ func TestPodThatSpeaksFirstAndCloses(t *testing.T) {
 	c.prefixes("\x91\x1f")
 	start := time.Now()
 	data, text, err := c.rest()
-	if !bytes.Equal(data, hello) || len(text) > 0 || !errors.Is(err, io.EOF) {
+	if !bytes.Equal(data, pod.Hello) || len(text) > 0 || !errors.Is(err, io.EOF) {
 		t.Fatalf("%d bytes, error text %q, end %v", len(data), text, err)
 	}
 	if took := time.Since(start); took < time.Second {
@@ -173,7 +175,7 @@ func TestPodResets(t *testing.T) {
 
 func TestSinkAndSource(t *testing.T) {
 	body := make([]byte, 300_000)
-	_, _ = (&pattern{seed: 7}).Read(body)
+	_, _ = (&pod.Pattern{Seed: 7}).Read(body)
 
 	c := connect(t, "demo", 8087)
 	c.prefixes("\x97\x1f")
@@ -219,10 +221,69 @@ func TestLies(t *testing.T) {
 		c := connect(t, "pod-eof-100000", 8081)
 		c.prefixes("\x91\x1f")
 		data, _, err := c.rest()
-		if len(data) == 0 || len(data) > 100_000 || !bytes.HasPrefix(hello, data) {
+		if len(data) == 0 || len(data) > 100_000 || !bytes.HasPrefix(pod.Hello, data) {
 			t.Fatalf("%d bytes, end %v", len(data), err)
 		}
 	})
+}
+
+// What a proxy makes of messages: bytes by themselves, or more at once than the server says at once.
+func TestRecut(t *testing.T) {
+	t.Run("bytes", func(t *testing.T) {
+		c := connect(t, "pod-recut-bytes", 8080)
+		c.prefixes("\x90\x1f")
+		c.send("\x00hello")
+		for _, letter := range "hello" {
+			c.expect("\x00" + string(letter))
+		}
+	})
+	t.Run("merged", func(t *testing.T) {
+		c := connect(t, "pod-recut-merged", 8081)
+		c.prefixes("\x91\x1f")
+		first, err := c.receive()
+		if err != nil || len(first) < 100_000 || !bytes.HasPrefix(pod.Hello, first[1:]) {
+			t.Fatalf("%d bytes in the first message, %v", len(first), err)
+		}
+		rest, text, err := c.rest()
+		if !bytes.Equal(append(first[1:], rest...), pod.Hello) || len(text) > 0 || !errors.Is(err, io.EOF) {
+			t.Fatalf("%d bytes more, error text %q, end %v", len(rest), text, err)
+		}
+	})
+	t.Run("base64", func(t *testing.T) {
+		ws, err := dial(t, startServer(t), "pod-recut-bytes", "ports=8080", "v4.base64.channel.k8s.io")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &client{t, ws}
+		c.expect("0kB8=")
+		c.expect("1kB8=")
+		c.send("0" + base64.StdEncoding.EncodeToString([]byte("hi")))
+		c.expect("0aA==")
+		c.expect("0aQ==")
+	})
+}
+
+func TestDropped(t *testing.T) {
+	c := connect(t, "pod-drop-300", 8080)
+	c.prefixes("\x90\x1f")
+	start := time.Now()
+	if message, err := c.receive(); err == nil || errors.Is(err, io.EOF) {
+		t.Fatalf("%q, %v instead of a reset", message, err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("the reset came after %v", took)
+	}
+}
+
+func TestLate(t *testing.T) {
+	c := connect(t, "pod-late-300", 8080)
+	c.prefixes("\x90\x1f")
+	start := time.Now()
+	c.send("\x00hi")
+	c.expect("\x00hi")
+	if took := time.Since(start); took < 300*time.Millisecond {
+		t.Errorf("the answer came after %v", took)
+	}
 }
 
 func TestRefusals(t *testing.T) {

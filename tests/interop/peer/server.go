@@ -16,6 +16,8 @@ import (
 	tunnel "k8s.io/apiserver/pkg/util/proxy"
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
+
+	"portway.dev/interop/pod"
 )
 
 // settings are what can be chosen for all pods alike.
@@ -26,15 +28,19 @@ type settings struct {
 	everyPod string
 	// proxied puts the API server's pass-through proxy in front of v4 and plain SPDY, too.
 	proxied bool
+	// kubelet is where another process stands for the kubelet; empty: this one does.
+	kubelet string
+	// token is what a client has to bear; empty: nothing.
+	token string
 }
 
 // server is API server, kubelet and container runtime in one process: the URLs and refusals of the
 // first two around Kubernetes' own code of the third, and around Kubernetes' own tunnel.
 type server struct {
 	settings
-	runtime *runtime
-	// kubelet is where the API server's proxies find the kubelet.
-	kubelet   url.URL
+	runtime *pod.Runtime
+	// node is where the API server's proxies find the kubelet.
+	node      url.URL
 	transport *http.Transport
 
 	upgrades atomic.Int64
@@ -64,12 +70,14 @@ func kindOf(req *http.Request) kind {
 	}
 }
 
-func newServer(runtime *runtime, settings settings) (http.Handler, error) {
+func newServer(runtime *pod.Runtime, settings settings) (http.Handler, error) {
 	s := &server{
 		settings: settings, runtime: runtime,
 		transport: &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext},
 	}
-	if err := s.startKubelet(); err != nil {
+	if s.kubelet != "" {
+		s.node = url.URL{Scheme: "http", Host: s.kubelet}
+	} else if err := s.startKubelet(); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
@@ -79,7 +87,18 @@ func newServer(runtime *runtime, settings settings) (http.Handler, error) {
 	mux.HandleFunc("POST "+path, s.portForward)
 	mux.HandleFunc("GET /peer/stats", s.stats)
 	discovery(mux)
-	return mux, nil
+	return s.authenticated(mux), nil
+}
+
+// authenticated lets only those through who bear the token, if there is one, and whoever counts.
+func (s *server) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if s.token != "" && req.URL.Path != "/peer/stats" && req.Header.Get("Authorization") != "Bearer "+s.token {
+			writeStatus(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
 }
 
 // startKubelet serves what the API server's proxies connect to.
@@ -88,7 +107,7 @@ func (s *server) startKubelet() error {
 	if err != nil {
 		return fmt.Errorf("listen for the kubelet: %w", err)
 	}
-	s.kubelet = url.URL{Scheme: "http", Host: listener.Addr().String()}
+	s.node = url.URL{Scheme: "http", Host: listener.Addr().String()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/portForward/{namespace}/{pod}", s.forward)
 	go func() { log.Fatal(http.Serve(listener, mux)) }()
@@ -129,7 +148,7 @@ func (s *server) portForward(w http.ResponseWriter, req *http.Request) {
 	switch {
 	case asked == asksTunnel:
 		tunnel.NewTunnelingHandler(s.passThrough(w, req)).ServeHTTP(w, req)
-	case s.proxied:
+	case s.proxied || s.kubelet != "":
 		s.passThrough(w, req).ServeHTTP(w, req)
 	default:
 		s.forward(w, req)
@@ -138,7 +157,7 @@ func (s *server) portForward(w http.ResponseWriter, req *http.Request) {
 
 // passThrough is what an API server uses to get to the kubelet, set up as it sets it up.
 func (s *server) passThrough(w http.ResponseWriter, req *http.Request) http.Handler {
-	location := s.kubelet
+	location := s.node
 	location.Path = fmt.Sprintf("/portForward/%s/%s", req.PathValue("namespace"), req.PathValue("pod"))
 	location.RawQuery = req.URL.RawQuery
 	return proxy.NewUpgradeAwareHandler(&location, s.transport, false, true, proxy.NewErrorResponder(responder{w}))
@@ -196,8 +215,8 @@ func (s *server) stats(w http.ResponseWriter, _ *http.Request) {
 		"served_tunnel":   s.served[asksTunnel].Load(),
 		"served_v4":       s.served[asksV4].Load(),
 		"served_spdy":     s.served[asksSpdy].Load(),
-		"pod_dials":       s.runtime.dials.Load(),
-		"live_pod_relays": s.runtime.live.Load(),
+		"pod_dials":       s.runtime.Dials.Load(),
+		"live_pod_relays": s.runtime.Live.Load(),
 	})
 }
 

@@ -16,6 +16,8 @@ import (
 	gorilla "github.com/gorilla/websocket"
 	"github.com/moby/spdystream/spdy"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
+
+	"portway.dev/interop/pod"
 )
 
 // refusal is what a pod side says that had nobody to connect to.
@@ -50,7 +52,7 @@ var spdyLies = map[string]lie{
 	}),
 	"pod-spdy-garbage": spdyLie(func(s *spdySession) {
 		garbage := make([]byte, 4096)
-		_, _ = (&pattern{seed: 3}).Read(garbage)
+		_, _ = (&pod.Pattern{Seed: 3}).Read(garbage)
 		s.raw(garbage)
 		s.wait()
 	}),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+
+	"portway.dev/interop/pod"
 )
 
 // dialSPDY opens a session the way kubectl does, with its code.
@@ -271,4 +274,80 @@ func pairAtOnce(conn httpstream.Connection, port int) (errors, data httpstream.S
 		err = first
 	}
 	return errors, data, err
+}
+
+// Kubernetes' own client gets everything through a proxy that cuts anew.
+func TestSPDYRecut(t *testing.T) {
+	for _, name := range []string{"pod-recut-bytes", "pod-recut-merged", "pod-late-50"} {
+		t.Run(name, func(t *testing.T) {
+			eachSPDY(t, func(t *testing.T, tunnelled bool) {
+				conn, err := dialSPDY(t, startServer(t), name, tunnelled)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, data, err := pair(conn, 8087, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body := make([]byte, 10_000)
+				_, _ = (&pod.Pattern{}).Read(body)
+				_, _ = fmt.Fprintf(data, "%d\n%s", len(body), body)
+				want := fmt.Sprintf("%d %x\n", len(body), sha256.Sum256(body))
+				if answer, err := io.ReadAll(data); err != nil || string(answer) != want {
+					t.Fatalf("the sink answered %q, %v", answer, err)
+				}
+			})
+		})
+	}
+}
+
+// The same with a client that gives its stream up as it sees the end: on a long way frames are late all
+// the same, and one of five later streams or more hangs.
+func TestALongWayMakesFramesLate(t *testing.T) {
+	eachSPDY(t, func(t *testing.T, tunnelled bool) {
+		conn, err := dialSPDY(t, startServer(t), "pod-late-300", tunnelled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, data, err := pair(conn, 8089, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = io.Copy(io.Discard, data)
+		}()
+		for open := true; open; {
+			_, _ = data.Write(make([]byte, 100))
+			select {
+			case <-ended:
+				open = false
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		_ = data.Reset()
+		served := 0
+		for id := range 5 {
+			answered := make(chan struct{})
+			go func() {
+				_, data, err := pair(conn, 8080, id+1)
+				if err != nil {
+					return
+				}
+				_, _ = io.WriteString(data, "hi")
+				if _, err := io.ReadFull(data, make([]byte, 2)); err == nil {
+					close(answered)
+				}
+			}()
+			select {
+			case <-answered:
+				served++
+			case <-time.After(3 * time.Second):
+			}
+		}
+		if served == 5 {
+			t.Fatal("every later stream was served")
+		}
+	})
 }

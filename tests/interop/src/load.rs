@@ -11,14 +11,15 @@ mod neighbours;
 mod report;
 
 pub use bulk::{
-    scenario_download, scenario_parallel_echo, scenario_server_speaks_first, scenario_upload,
+    scenario_both_ways, scenario_download, scenario_parallel_echo, scenario_server_speaks_first,
+    scenario_upload,
 };
 pub use ends::{
     scenario_answer_after_eof, scenario_early_local_eof, scenario_line_answer, scenario_pod_reset,
     scenario_refused_port,
 };
 pub use http::scenario_http_keep_alive;
-pub use many::{scenario_sequential, scenario_storm};
+pub use many::{scenario_crowds, scenario_sequential, scenario_storm};
 pub use neighbours::{
     scenario_aborted_clients, scenario_deaf_pod, scenario_early_closer, scenario_late_frames,
     scenario_stalled_reader,

@@ -1,41 +1,18 @@
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{self, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-/// Whether the tests that need the Go peer can run.
-///
-/// Without Go this says so on standard error and returns false, so that a test can return early.
-/// With `CI` in the environment a missing Go is a failure: nothing may be skipped there.
-#[must_use]
-pub fn require_go() -> bool {
-    static FOUND: OnceLock<bool> = OnceLock::new();
-    *FOUND.get_or_init(|| {
-        let found = Command::new("go")
-            .arg("version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !found {
-            let why = "no `go` to build Kubernetes' own server code with";
-            assert!(env::var_os("CI").is_none(), "{why}, and CI skips nothing");
-            // Straight to the descriptor: a test harness would keep a print to itself.
-            let _ = writeln!(io::stderr(), "SKIPPED: {why} (install Go, see tests/interop/peer)");
-        }
-        found
-    })
-}
+use crate::go;
 
 /// How to start a [`Peer`].
 #[derive(Debug, Clone, Default)]
 pub struct PeerOptions {
     args: Vec<String>,
+    old_node: bool,
+    tls: bool,
 }
 
 impl PeerOptions {
@@ -67,6 +44,27 @@ impl PeerOptions {
     #[must_use]
     pub fn proxied(self) -> Self {
         self.arg("-proxied".to_owned())
+    }
+
+    /// Puts a node of Kubernetes 1.28 behind the API server: a process of its own, with the streaming
+    /// server of a release that knew no tunnel.
+    #[must_use]
+    pub fn old_node(mut self) -> Self {
+        self.old_node = true;
+        self
+    }
+
+    /// Speaks TLS, with a certificate of a CA made for this peer: [`Peer::ca_pem`].
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self.arg("-tls".to_owned())
+    }
+
+    /// Serves only who has this bearer token.
+    #[must_use]
+    pub fn token(self, token: &str) -> Self {
+        self.arg(format!("-token={token}"))
     }
 
     /// Listens here and not on a free port.
@@ -112,13 +110,24 @@ pub struct PeerStats {
 /// when this is dropped.
 #[derive(Debug)]
 pub struct Peer {
+    options: PeerOptions,
+    process: Process,
+    /// Where the pod is, if it is not in the same process.
+    node: Option<Process>,
+}
+
+/// One of the programs of the peer.
+#[derive(Debug)]
+struct Process {
     child: Child,
     addr: SocketAddr,
     pods: BTreeMap<u16, SocketAddr>,
+    /// The CA, if it speaks TLS: DER in base64.
+    ca: Option<String>,
 }
 
 impl Peer {
-    /// Builds the peer if need be and starts it. Ask [`require_go`] first.
+    /// Builds the peer if need be and starts it. Ask [`require_go`](crate::require_go) first.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(PeerOptions::new())
@@ -127,51 +136,48 @@ impl Peer {
     /// Builds the peer if need be and starts it like this.
     #[must_use]
     pub fn start_with(options: PeerOptions) -> Self {
-        let stderr = if env::var_os("PORTWAY_PEER_LOG").is_some() {
-            Stdio::inherit()
-        } else {
-            Stdio::null()
-        };
-        let mut child = Command::new(binary())
-            .arg("-print-pods")
-            .args(options.args)
-            // It exits when this is closed, so also when we are killed.
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .expect("start the peer");
-        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        let mut line = |first_word: &str| {
-            let line = lines.next().and_then(Result::ok).unwrap_or_default();
-            let Some(rest) = line.strip_prefix(first_word) else {
-                let _ = child.kill();
-                let _ = child.wait();
-                panic!("the peer said {line:?} (PORTWAY_PEER_LOG=1 shows why)");
-            };
-            rest.to_owned()
-        };
-        let addr = line("listening ").parse().expect("the peer's address");
-        let pods = line("pods ")
-            .split(' ')
-            .map(|pair| {
-                let (port, addr) = pair.split_once('=').expect("PORT=ADDR");
-                (port.parse().expect("a port"), addr.parse().expect("an address"))
-            })
-            .collect();
-        Self { child, addr, pods }
+        let (process, node) = start(&options);
+        Self { options, process, node }
+    }
+
+    /// Ends it, as a crash would: whatever it had open is gone, and connecting to it is refused.
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+
+    /// Starts it anew at the same address, and stops it before if it runs. It knows nothing of what was
+    /// before.
+    pub fn restart(&mut self) {
+        self.stop();
+        let addr = self.addr();
+        (self.process, self.node) = start(&self.options.clone().listen(addr));
+        assert_eq!(self.addr(), addr, "it listens elsewhere");
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.process.addr
     }
 
     /// The address of the API server that it stands for.
     #[must_use]
     pub fn server(&self) -> String {
-        format!("http://{}", self.addr)
+        let scheme = if self.options.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr())
+    }
+
+    /// The certificate of its CA, as a kubeconfig has it.
+    #[must_use]
+    pub fn ca_pem(&self) -> String {
+        let mut rest = self.process.ca.as_deref().expect("it speaks TLS");
+        let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
+        while !rest.is_empty() {
+            let (line, more) = rest.split_at(rest.len().min(64));
+            pem.extend([line, "\n"]);
+            rest = more;
+        }
+        pem + "-----END CERTIFICATE-----\n"
     }
 
     /// Where to forward these ports of this pod; the name of a pod says how it misbehaves
@@ -180,25 +186,65 @@ impl Peer {
     pub fn url(&self, pod: &str, ports: &[u16]) -> String {
         let ports: Vec<_> = ports.iter().map(|port| format!("ports={port}")).collect();
         let path = format!("/api/v1/namespaces/default/pods/{pod}/portforward");
-        format!("http://{}{path}?{}", self.addr, ports.join("&"))
+        format!("{}{path}?{}", self.server(), ports.join("&"))
     }
 
     /// Where the program behind a port of the pod really listens, to go there without a forwarder.
     /// For a port that nobody has it is an address that refuses.
     #[must_use]
     pub fn pod_addr(&self, port: u16) -> SocketAddr {
-        self.pods.get(&port).or_else(|| self.pods.get(&8085)).copied().expect("the pod has a 8085")
+        let pods = &self.node.as_ref().unwrap_or(&self.process).pods;
+        pods.get(&port).or_else(|| pods.get(&8085)).copied().expect("the pod has a 8085")
     }
 
-    /// What its server side counts.
+    /// The error text that it has for this port of this pod, on a connection that speaks v4 by hand.
+    #[must_use]
+    pub fn error_text(&self, pod: &str, port: u16) -> String {
+        let answer = self.upgrade(pod, port);
+        let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+        let mut rest = &answer[head + 4..];
+        let mut text = Vec::new();
+        // Frames of a server: no mask, and none of these is longer than 64 KiB.
+        while let [opcode, short, more @ ..] = rest {
+            let (length, more) = match (short, more) {
+                (126, [high, low, more @ ..]) => (u16::from_be_bytes([*high, *low]).into(), more),
+                _ => (usize::from(*short), more),
+            };
+            let (payload, next) = more.split_at(length);
+            if let (0x82, [1, part @ ..]) = (opcode, payload) {
+                text.extend_from_slice(part);
+            }
+            rest = next;
+        }
+        let text = text.strip_prefix(&port.to_le_bytes()).expect("the prefix of the error channel");
+        String::from_utf8_lossy(text).into_owned()
+    }
+
+    /// What it answers to an upgrade to v4, until it hangs up or says nothing for a while.
+    #[must_use]
+    pub fn upgrade(&self, pod: &str, port: u16) -> Vec<u8> {
+        let url = self.url(pod, &[port]);
+        let path = url.strip_prefix(&self.server()).expect("a URL of this server");
+        let mut stream = TcpStream::connect(self.addr()).expect("connect to the peer");
+        stream.set_read_timeout(Some(Duration::from_secs(3))).expect("set a timeout");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: peer\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: v4.channel.k8s.io\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("ask the peer");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        answer
+    }
+
+    /// What its server side counts. Asked for in plain HTTP: not of a peer that speaks TLS.
     #[must_use]
     pub fn stats(&self) -> PeerStats {
-        let body = self.get("/peer/stats");
-        let field = |name: &str| {
-            let (_, rest) = body.split_once(&format!("\"{name}\":")).expect("the field");
-            let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
-            digits.and_then(|digits| digits.parse().ok()).expect("a number")
-        };
+        let body = self.process.get("/peer/stats");
+        let pod = self.node.as_ref().map(|node| node.get("/peer/stats"));
+        let of_pod = |name| field(pod.as_ref().unwrap_or(&body), name);
+        let field = |name| field(&body, name);
         PeerStats {
             upgrades: field("upgrades"),
             live_upgrades: field("live_upgrades"),
@@ -208,9 +254,22 @@ impl Peer {
             served_tunnel: field("served_tunnel"),
             served_v4: field("served_v4"),
             served_spdy: field("served_spdy"),
-            pod_dials: field("pod_dials"),
-            live_pod_relays: field("live_pod_relays"),
+            pod_dials: of_pod("pod_dials"),
+            live_pod_relays: of_pod("live_pod_relays"),
         }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Process {
+    fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     fn get(&self, path: &str) -> String {
@@ -224,56 +283,51 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A number of the counts.
+fn field(body: &str, name: &str) -> u64 {
+    let (_, rest) = body.split_once(&format!("\"{name}\":")).expect("the field");
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).expect("a number")
 }
 
-/// Builds the peer, at most once in a process and only if its sources are newer.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let directory = interop_directory();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer");
-        let binary = directory.join("peer");
-        if newest(&source) < modified(&binary) {
-            return binary;
-        }
-        fs::create_dir_all(&directory).expect("make a directory for the peer");
-        // Another test process may be building or running it: put it in place whole.
-        let fresh = directory.join(format!("peer.{}", std::process::id()));
-        let output = Command::new("go")
-            .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
-            .arg(&fresh)
-            .arg(".")
-            .current_dir(&source)
-            .output()
-            .expect("run `go build` (is Go installed?)");
-        assert!(
-            output.status.success(),
-            "`go build` in {}: {}",
-            source.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        fs::rename(&fresh, &binary).expect("put the peer in place");
-        binary
-    })
+/// Starts the peer, and an old node before it if there is to be one.
+fn start(options: &PeerOptions) -> (Process, Option<Process>) {
+    let node = options.old_node.then(|| spawn("peer-old", &[], false));
+    let mut args = vec!["-print-pods".to_owned()];
+    args.extend(node.iter().map(|node| format!("-kubelet={}", node.addr)));
+    args.extend(options.args.iter().cloned());
+    (spawn("peer", &args, options.tls), node)
 }
 
-/// Where programs that are built or fetched for these tests are kept.
-pub(crate) fn interop_directory() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Into::into);
-    path::absolute(target).expect("a working directory").join("interop")
-}
-
-fn newest(directory: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(directory).expect("read the peer's sources");
-    entries.filter_map(|entry| modified(&entry.ok()?.path())).max()
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).ok()?.modified().ok()
+fn spawn(program: &'static str, args: &[String], tls: bool) -> Process {
+    let stderr =
+        if env::var_os("PORTWAY_PEER_LOG").is_some() { Stdio::inherit() } else { Stdio::null() };
+    let mut child = Command::new(go::build(program))
+        .args(args)
+        // It exits when this is closed, so also when we are killed.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .expect("start the peer");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    let mut line = |first_word: &str| {
+        let line = lines.next().and_then(Result::ok).unwrap_or_default();
+        let Some(rest) = line.strip_prefix(first_word) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the peer said {line:?} (PORTWAY_PEER_LOG=1 shows why)");
+        };
+        rest.to_owned()
+    };
+    let addr = line("listening ").parse().expect("the peer's address");
+    let pods = line("pods ")
+        .split(' ')
+        .map(|pair| {
+            let (port, addr) = pair.split_once('=').expect("PORT=ADDR");
+            (port.parse().expect("a port"), addr.parse().expect("an address"))
+        })
+        .collect();
+    let ca = tls.then(|| line("ca "));
+    Process { child, addr, pods, ca }
 }

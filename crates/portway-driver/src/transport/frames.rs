@@ -21,6 +21,11 @@ impl Frames {
         self.held < WRITE_BATCH
     }
 
+    /// Bytes that are not written.
+    pub(super) const fn held(&self) -> usize {
+        self.held
+    }
+
     pub(super) fn push(&mut self, frame: Frame) {
         self.held += frame.remaining();
         self.queue.push_back(frame);

@@ -120,8 +120,10 @@ pub(crate) fn delete(
             return Err(Refusal::conflict(key, &cause));
         }
         let dry = query.get("dryRun") == Some("All") || options["dryRun"][0] == "All";
-        if !dry {
-            remove(state, key);
+        let last = if dry { Some(was.clone()) } else { remove(state, key) };
+        // As an API server does: these two answer with themselves.
+        if let (Resource::Pods | Resource::Services, Some(last)) = (key.resource, last) {
+            return Ok(answer(StatusCode::OK, &last));
         }
         let described = key.resource.describe();
         let mut details = json!({ "name": key.name, "kind": described.plural, "uid": uid(&was) });
@@ -168,13 +170,13 @@ pub(crate) fn delete_all(
 }
 
 /// A pod is seen on its way out first, as everywhere; a namespace takes with it what is in it.
-fn remove(state: &mut State, key: &Key) {
+fn remove(state: &mut State, key: &Key) -> Option<Arc<Value>> {
     if key.resource == Resource::Pods {
         state.edit(key, terminate);
     } else if key.resource == Resource::Namespaces {
         state.empty_namespace(&key.name);
     }
-    state.remove(key);
+    state.remove(key)
 }
 
 /// The object that a body is, if it is of the kind that the path says.

@@ -1,7 +1,6 @@
 //! Pods: what runs in them, and the handles by which tests move them about.
 
 mod builder;
-mod fate;
 mod handle;
 mod lie;
 mod pods;

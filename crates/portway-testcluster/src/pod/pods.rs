@@ -4,8 +4,8 @@ use http::StatusCode;
 use portway_driver::{Net, Port, Runtime};
 use portway_server::{NoPod, PodError, Pods, Target};
 
-use super::fate::PodSocket;
 use super::{Lie, Running};
+use crate::line::Line;
 use crate::state::{Key, Shared, text, uid};
 
 /// The cluster's pods, for the server to forward to.
@@ -17,7 +17,7 @@ pub(crate) struct ClusterPods<R> {
 
 impl<R: Runtime + Net> Pods for ClusterPods<R> {
     type Pod = Arc<Running>;
-    type Socket = PodSocket<R::Socket>;
+    type Socket = Line<R::Socket>;
 
     async fn find(&self, target: &Target) -> Result<Arc<Running>, NoPod> {
         let running = self.look_up(target)?;
@@ -32,7 +32,7 @@ impl<R: Runtime + Net> Pods for ClusterPods<R> {
         }
     }
 
-    async fn dial(&self, pod: &Arc<Running>, port: Port) -> Result<PodSocket<R::Socket>, PodError> {
+    async fn dial(&self, pod: &Arc<Running>, port: Port) -> Result<Line<R::Socket>, PodError> {
         pod.dial(&self.runtime, port).await
     }
 }

@@ -7,9 +7,9 @@ use futures_lite::FutureExt;
 use portway_driver::{Net, Port, Runtime};
 use portway_server::PodError;
 
-use super::fate::{Fate, Line, PodSocket};
 use super::program::Does;
 use super::{Lie, PortOf, Program};
+use crate::line::{Fate, Line, Wire};
 use crate::stream;
 
 /// What runs in a pod, for as long as there is a pod of that UID.
@@ -72,7 +72,7 @@ impl Running {
         &self,
         runtime: &R,
         port: Port,
-    ) -> Result<PodSocket<R::Socket>, PodError> {
+    ) -> Result<Line<R::Socket>, PodError> {
         let (fate, lie) = {
             let mut life = self.life();
             life.connections += 1;
@@ -84,10 +84,10 @@ impl Running {
         let mut left = None;
         match lie {
             Some(Lie::Refuses) => return Err(refused(port)),
-            Some(Lie::Hangs) => return Ok(PodSocket::new(Line::Nobody, fate, None)),
+            Some(Lie::Hangs) => return Ok(Line::new(Wire::Nobody, fate, None)),
             Some(Lie::Ends) => {
                 let (_, pipe) = stream::connection();
-                return Ok(PodSocket::new(Line::Pipe(pipe), fate, None));
+                return Ok(Line::new(Wire::Pipe(pipe), fate, None));
             }
             Some(Lie::ResetsAfter(bytes)) => left = Some(bytes),
             Some(Lie::Gone | Lie::Answers(..) | Lie::Silent) | None => {}
@@ -96,7 +96,7 @@ impl Running {
             None => return Err(refused(port)),
             Some(Does::Dial(to)) => {
                 let socket = runtime.connect(&(*to).into()).await;
-                Line::Net(socket.map_err(|error| PodError::connect(port, *to, &error))?)
+                Wire::Net(socket.map_err(|error| PodError::connect(port, *to, &error))?)
             }
             Some(Does::Run(run)) => {
                 let (near, far) = stream::connection();
@@ -104,10 +104,10 @@ impl Running {
                 let ended = Arc::clone(&fate);
                 // Dropping it drops its end of the connection.
                 runtime.spawn(async move { running.or(ended.wait()).await });
-                Line::Pipe(far)
+                Wire::Pipe(far)
             }
         };
-        Ok(PodSocket::new(line, fate, left))
+        Ok(Line::new(line, fate, left))
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portway_testcluster::{Pod, Program, TestCluster};
@@ -23,6 +24,20 @@ pub async fn cluster() -> TestCluster {
 /// A pod whose port 7 is an echo.
 pub fn echo_pod(cluster: &TestCluster, name: &str) -> Pod {
     cluster.pod(name).label("app", "web").port("echo", 7, Program::echo()).create()
+}
+
+/// The target directory.
+pub fn target() -> PathBuf {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    tmp.parent().unwrap().to_owned()
+}
+
+/// A file of this process with this in it.
+pub fn file(name: &str, content: &str) -> PathBuf {
+    let name = format!("testcluster-{name}-{}", std::process::id());
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).unwrap();
+    path
 }
 
 /// An answer.

@@ -35,17 +35,7 @@ pub fn scenario_parallel_echo(target: &Target) -> Result<Report, String> {
     const BYTES: u64 = 4 << 20;
     const CONNECTIONS: usize = 64;
     let start = Instant::now();
-    at_once(CONNECTIONS, |i| {
-        let seed = i as u64;
-        let mut receiver = target.open(8080)?;
-        let mut sender = receiver.split()?;
-        thread::scope(|scope| {
-            let sent = scope.spawn(move || sender.send_pattern(seed, BYTES));
-            let received = receiver.expect_pattern(seed, BYTES);
-            let sent = sent.join().unwrap_or_else(|_| Err("panicked".to_owned()));
-            received.and(sent)
-        })
-    })?;
+    at_once(CONNECTIONS, |i| echo_both_ways(target, i as u64, BYTES))?;
     let time = start.elapsed();
     Ok(Report::new().time("took", time).rate("each way", BYTES * CONNECTIONS as u64, time))
 }
@@ -87,6 +77,35 @@ pub fn scenario_download(target: &Target, mib: u64) -> Result<Report, String> {
     let time = start.elapsed();
     conn.expect_end(End::Fin)?;
     Ok(Report::new().rate("down", bytes, time))
+}
+
+/// This many MiB up, down, and on one connection both ways at once, at the same time (8087, 8088, 8080).
+///
+/// # Errors
+///
+/// When bytes are missing or wrong, or an end is not clean.
+pub fn scenario_both_ways(target: &Target, mib: u64) -> Result<Report, String> {
+    let bytes = mib << 20;
+    let start = Instant::now();
+    at_once(3, |i| match i {
+        0 => scenario_upload(target, mib).map(drop),
+        1 => scenario_download(target, mib).map(drop),
+        _ => echo_both_ways(target, 1, bytes),
+    })?;
+    let time = start.elapsed();
+    Ok(Report::new().time("took", time).rate("each way", bytes * 2, time))
+}
+
+/// Sends and receives at the same time.
+fn echo_both_ways(target: &Target, seed: u64, bytes: u64) -> Result<(), String> {
+    let mut receiver = target.open(8080)?;
+    let mut sender = receiver.split()?;
+    thread::scope(|scope| {
+        let sent = scope.spawn(move || sender.send_pattern(seed, bytes));
+        let received = receiver.expect_pattern(seed, bytes);
+        let sent = sent.join().unwrap_or_else(|_| Err("panicked".to_owned()));
+        received.and(sent)
+    })
 }
 
 /// What the pod answers to so many bytes of the pattern: how many they are, and their SHA-256.

@@ -73,26 +73,65 @@ const SETTLE: Duration = Duration::from_secs(10);
 ///
 /// When one of them is not served, or something leaked.
 pub fn scenario_sequential(target: &Target, connections: usize) -> Result<Report, String> {
-    let round = |i: usize| echo(&mut target.open(8080)?, i as u64);
-    (0..WARM_UP.min(connections)).try_for_each(round)?;
+    let (latencies, report) = leaving_nothing(target, connections, || {
+        let mut latencies = Vec::with_capacity(connections);
+        for i in 0..connections {
+            let start = Instant::now();
+            round(target, i).map_err(|e| format!("connection {i}: {e}"))?;
+            latencies.push(start.elapsed());
+        }
+        Ok(latencies)
+    })?;
+    Ok(report.latencies("connect and echo: median", "p99", latencies))
+}
+
+/// Half of the connections one after another, the other half 50 at once, again and again. If the target
+/// can be looked at, it must not hold more memory or descriptors afterwards.
+///
+/// # Errors
+///
+/// When one of them is not served, or something leaked.
+pub fn scenario_crowds(target: &Target, connections: usize) -> Result<Report, String> {
+    const CROWD: usize = 50;
+    let start = Instant::now();
+    let ((), report) = leaving_nothing(target, connections, || {
+        let alone = connections / 2;
+        for i in 0..alone {
+            round(target, i).map_err(|e| format!("connection {i}: {e}"))?;
+        }
+        for crowd in 0..(connections - alone).div_ceil(CROWD) {
+            at_once(CROWD, |i| round(target, i)).map_err(|e| format!("crowd {crowd}: {e}"))?;
+        }
+        Ok(())
+    })?;
+    Ok(report.time("took", start.elapsed()))
+}
+
+/// Connects, echoes 64 bytes and goes.
+fn round(target: &Target, seed: usize) -> Result<(), String> {
+    echo(&mut target.open(8080)?, seed as u64)
+}
+
+/// Looks at the target before and after `load` of so many connections, if it can be looked at.
+fn leaving_nothing<T>(
+    target: &Target,
+    connections: usize,
+    load: impl FnOnce() -> Result<T, String>,
+) -> Result<(T, Report), String> {
+    (0..WARM_UP.min(connections)).try_for_each(|i| round(target, i))?;
     let before = settled(target, None)?;
-
-    let mut latencies = Vec::with_capacity(connections);
-    for i in 0..connections {
-        let start = Instant::now();
-        round(i).map_err(|e| format!("connection {i}: {e}"))?;
-        latencies.push(start.elapsed());
-    }
-    let report = Report::new().latencies("connect and echo: median", "p99", latencies);
-
-    let Some(before) = before else { return Ok(report.note("no process to look at for leaks")) };
+    let outcome = load()?;
+    let report = Report::new();
+    let Some(before) = before else {
+        return Ok((outcome, report.note("no process to look at for leaks")));
+    };
     let after = settled(target, Some(before))?.unwrap_or(before);
     if leaked(before, after) {
         return Err(format!(
             "expected about {before} after {connections} connections, saw {after}"
         ));
     }
-    Ok(report.note(format!("{before} before, {after} after")))
+    Ok((outcome, report.note(format!("{before} before, {after} after"))))
 }
 
 /// Looks until the figures are not above those of `before`, or, without one, until they stay the

@@ -3,36 +3,25 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portway_async_std::AsyncStd;
-use portway_interop::load::{self, SCENARIOS};
 use portway_interop::{Peer, Target};
 use portway_smol::Smol;
 use portway_tokio::{
     Events, HttpConnector, ListenEvent, Listening, Mapping, Net, Options, Port, PortForward,
-    Protocol, Runtime, Tokio,
+    Protocol, Runtime, Tokio, until,
 };
 
 /// The forms of the wire that are tested, one after the other.
 pub(crate) const FORMS: &[Protocol] =
     &[Protocol::V4, Protocol::V4Base64, Protocol::Tunnel, Protocol::Spdy];
 
-/// Those of [`FORMS`] in which SPDY is spoken.
-pub(crate) fn spdy_forms() -> impl Iterator<Item = Protocol> {
-    FORMS.iter().copied().filter(|form| matches!(form, Protocol::Tunnel | Protocol::Spdy))
-}
-
-/// All that is asked of v4 in text messages; what is not here does not depend on the text.
-const BASE64: &[&str] =
-    &["line_answer", "server_speaks_first", "refused_port", "pod_reset", "upload", "download"];
-
 /// A runtime and how to wait on it from a test.
-pub(crate) trait Home {
+pub(crate) trait Home: Send + 'static {
     type Rt: Runtime + Net;
     fn new() -> Self;
     fn rt(&self) -> Self::Rt;
@@ -158,8 +147,9 @@ impl<H: Home> Opened<H> {
 
     /// How the next connection ended: `Ok` or the words of its error.
     pub(crate) fn next_end(&mut self) -> Result<(), String> {
-        let (home, events) = (&self.home, &mut self.events);
-        home.block_on(async {
+        let (rt, events) = (self.home.rt(), &mut self.events);
+        let patience = rt.now() + Duration::from_secs(20);
+        let next = async {
             while let Some(event) = events.next().await {
                 if let ListenEvent::Failed { error, .. } = event {
                     return Err(error.to_string());
@@ -169,46 +159,8 @@ impl<H: Home> Opened<H> {
                 }
             }
             panic!("the listener is gone");
-        })
+        };
+        let ended = self.home.block_on(until(&rt, patience, next));
+        ended.unwrap_or_else(|_| panic!("no connection has ended"))
     }
-}
-
-/// Everything that programs behind a forwarder do, in every form.
-pub(crate) fn every_scenario_of_the_load<H: Home>() {
-    if !portway_interop::require_go() {
-        return;
-    }
-    let mut failures = String::new();
-    for form in FORMS {
-        let peer = Peer::start();
-        let opened = Opened::<H>::new(&peer, "demo", &load::ports(), *form);
-        let target = opened.target().watching(std::process::id());
-        // Other builds may want the same two cores.
-        let target = target.promptness(Duration::from_secs(10));
-        for scenario in SCENARIOS {
-            if *form == Protocol::V4Base64 && !BASE64.contains(&scenario.name) {
-                continue;
-            }
-            if let Err(error) = (scenario.run)(&target) {
-                writeln!(failures, "{form}: {}: {error}", scenario.name).unwrap();
-            }
-        }
-        let Opened { home, listening, .. } = opened;
-        let left = home.block_on(listening.shutdown(Duration::from_secs(10)));
-        assert_eq!(left.connections, 0, "{form}: left after everything had ended");
-        if matches!(form, Protocol::Tunnel | Protocol::Spdy) {
-            // Our sockets are closed. Kubernetes' SPDY server does not look at them behind a pod that
-            // takes nothing, or a worker that is stuck (protocol.md C.8, trap 34).
-            continue;
-        }
-        // Kubernetes' server takes a second to end a session, and does not hear of our end at all while
-        // a pod takes nothing from it (protocol.md trap 10): the six of `deaf_pod` may live on.
-        let patience = Instant::now() + Duration::from_secs(20);
-        while peer.stats().live_upgrades > 6 {
-            let stats = peer.stats();
-            assert!(Instant::now() < patience, "{form}: the server still has sessions: {stats:?}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-    assert!(failures.is_empty(), "{failures}");
 }

@@ -183,7 +183,7 @@ fn link(rng: &mut Rng, latency: Duration) -> Link {
     let capacity = rng.pick(&[700, 16_000, 16_000, 200_000]);
     let link = Link::new().with_latency(latency).with_capacity(capacity);
     if rng.one_in(4) {
-        link.with_bytes_per_second((capacity as u64 * 10).max(200_000))
+        link.with_bytes_per_second((capacity as u64 * 10).max(20_000))
     } else {
         link
     }

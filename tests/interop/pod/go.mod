@@ -1,0 +1,3 @@
+module portway.dev/interop/pod
+
+go 1.26.0
