@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use portway_driver::{Addr, ServerUrl};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 
 /// What a client brings to TLS: whom it trusts, and who it is.
 ///
@@ -24,6 +25,7 @@ pub struct ClientTls {
     authorities: Option<RootCertStore>,
     identity: Option<Identity>,
     server_name: Option<ServerName<'static>>,
+    trusts_anybody: bool,
 }
 
 /// What a server brings to TLS: who it is, and which clients it can tell.
@@ -76,6 +78,13 @@ impl ClientTls {
         Ok(self)
     }
 
+    /// Checks nobody's certificate, and warns of it: whoever is on the way to the server can read and
+    /// change everything, credentials first. For a cluster with nothing in it that anybody wants.
+    #[must_use]
+    pub fn dangerously_trusting_anybody(self) -> Self {
+        Self { trusts_anybody: true, ..self }
+    }
+
     /// For a server, and who it has to prove to be.
     pub(crate) fn for_server(
         self,
@@ -97,13 +106,18 @@ impl ClientTls {
     /// The key does not belong to the certificate, or nobody is trusted: no authority was given, and
     /// the system has none.
     pub fn config(self) -> Result<Arc<ClientConfig>, TlsConfigError> {
-        let authorities = match self.authorities {
-            Some(authorities) => authorities,
-            None => of_system()?,
+        let builder = ClientConfig::builder_with_provider(provider());
+        let builder = builder.with_safe_default_protocol_versions()?;
+        let builder = if self.trusts_anybody {
+            tracing::warn!("no certificate is checked: the server could be anybody");
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+        } else {
+            let authorities = match self.authorities {
+                Some(authorities) => authorities,
+                None => of_system()?,
+            };
+            builder.with_root_certificates(authorities)
         };
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(authorities);
         let mut config = match self.identity {
             Some(Identity { chain, key }) => builder.with_client_auth_cert(chain, key)?,
             None => builder.with_no_client_auth(),
@@ -204,6 +218,47 @@ fn authorities(what: &'static str, pem: &[u8]) -> Result<RootCertStore, TlsConfi
         added.map_err(|problem| TlsConfigError::Certificate { what, problem })?;
     }
     Ok(store)
+}
+
+/// A verifier that takes every certificate, if only whoever has it has its key.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// Says what is wrong with it in words: the library tells it in bytes.

@@ -8,12 +8,18 @@
 //! - [`TlsListener`] puts it around every connection that a listener accepts, which makes a
 //!   `portway-server` one with TLS.
 //!
-//! Certificates are checked, always: there is no switch here that turns it off. All cryptography is
-//! that of `ring`.
+//! - [`Kubeconfig`] reads the files of kubectl, and [`ClusterAccess::in_cluster`] the service account of a
+//!   pod (feature `kubeconfig`, which is on by default).
+//!
+//! Certificates are checked unless somebody asks for
+//! [that](ClientTls::dangerously_trusting_anybody) not to be done, by that name, and it is warned of. All
+//! cryptography is that of `ring`.
 
 mod api;
 mod config;
 mod error;
+#[cfg(feature = "kubeconfig")]
+mod kubeconfig;
 mod listener;
 mod tls_socket;
 
@@ -22,6 +28,8 @@ pub use api::{
 };
 pub use config::{ClientTls, ServerTls, TlsConfigError};
 pub use error::TlsError;
+#[cfg(feature = "kubeconfig")]
+pub use kubeconfig::{Choice, ClusterAccess, Kubeconfig, KubeconfigError};
 pub use listener::TlsListener;
 pub use rustls;
 pub use tls_socket::TlsSocket;

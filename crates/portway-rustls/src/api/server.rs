@@ -17,7 +17,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::failure::Failure;
-use super::{Answer, ApiSocket, Proxy, Token};
+use super::{Answer, ApiSocket, InvalidProxy, Proxy, Token};
 use crate::{ClientTls, TlsConfigError, TlsSocket};
 
 /// An API server, and all that is needed to be let in: the [`Api`] of a
@@ -311,6 +311,9 @@ pub enum ApiServerError {
     /// What was given for TLS.
     #[error(transparent)]
     Tls(#[from] TlsConfigError),
+    /// The proxy.
+    #[error(transparent)]
+    Proxy(#[from] InvalidProxy),
     /// Whom to act as.
     #[error("cannot act as {name:?}: it has characters that no header can carry")]
     Impersonation {
