@@ -1,14 +1,10 @@
 //! Forwards over a kube client, into a cluster in the process.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a panic is how a test fails")]
-
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, ask, client, named, start};
+use super::common::{PATIENCE, ask, client, named, start};
 use portway_driver::{Events, ListenEvent, TargetEvent};
 use portway_kube::{KubeForward, Policy, Selector};
 use portway_testcluster::{Rule, TestCluster};
