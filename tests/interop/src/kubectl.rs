@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::peer::interop_directory;
+use crate::process::interop_directory;
 
 /// How long kubectl may take to open its ports.
 const START: Duration = Duration::from_secs(30);

@@ -10,6 +10,7 @@ mod kubectl;
 pub mod load;
 mod pattern;
 mod peer;
+mod process;
 mod relay;
 mod target;
 mod vitals;

@@ -1,12 +1,11 @@
-use std::collections::BTreeMap;
 use std::env;
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{self, Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use crate::process::{OLD_NODE, PEER, Process};
 
 /// Whether the tests that need the Go peer can run.
 ///
@@ -139,16 +138,6 @@ pub struct Peer {
     process: Process,
     /// Where the pod is, if it is not in the same process.
     node: Option<Process>,
-}
-
-/// One of the programs of the peer.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    addr: SocketAddr,
-    pods: BTreeMap<u16, SocketAddr>,
-    /// The CA, if it speaks TLS: DER in base64.
-    ca: Option<String>,
 }
 
 impl Peer {
@@ -285,27 +274,13 @@ impl Peer {
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl Process {
-    fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.addr).expect("connect to the peer");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set a timeout");
-        let request = format!("GET {path} HTTP/1.0\r\nHost: peer\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("ask the peer");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("hear from the peer");
-        answer
-    }
+/// Starts the peer, and an old node before it if there is to be one.
+fn start(options: &PeerOptions) -> (Process, Option<Process>) {
+    let node = options.old_node.then(|| Process::start(&OLD_NODE, &[], false));
+    let mut args = vec!["-print-pods".to_owned()];
+    args.extend(node.iter().map(|node| format!("-kubelet={}", node.addr)));
+    args.extend(options.args.iter().cloned());
+    (Process::start(&PEER, &args, options.tls), node)
 }
 
 /// A number of the counts.
@@ -313,107 +288,4 @@ fn field(body: &str, name: &str) -> u64 {
     let (_, rest) = body.split_once(&format!("\"{name}\":")).expect("the field");
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
     digits.and_then(|digits| digits.parse().ok()).expect("a number")
-}
-
-/// Starts the peer, and an old node before it if there is to be one.
-fn start(options: &PeerOptions) -> (Process, Option<Process>) {
-    let node = options.old_node.then(|| spawn(&OLD_NODE, &[], false));
-    let mut args = vec!["-print-pods".to_owned()];
-    args.extend(node.iter().map(|node| format!("-kubelet={}", node.addr)));
-    args.extend(options.args.iter().cloned());
-    (spawn(&PEER, &args, options.tls), node)
-}
-
-fn spawn(program: &Program, args: &[String], tls: bool) -> Process {
-    let stderr =
-        if env::var_os("PORTWAY_PEER_LOG").is_some() { Stdio::inherit() } else { Stdio::null() };
-    let mut child = Command::new(program.built())
-        .args(args)
-        // It exits when this is closed, so also when we are killed.
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .spawn()
-        .expect("start the peer");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-    let mut line = |first_word: &str| {
-        let line = lines.next().and_then(Result::ok).unwrap_or_default();
-        let Some(rest) = line.strip_prefix(first_word) else {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("the peer said {line:?} (PORTWAY_PEER_LOG=1 shows why)");
-        };
-        rest.to_owned()
-    };
-    let addr = line("listening ").parse().expect("the peer's address");
-    let pods = line("pods ")
-        .split(' ')
-        .map(|pair| {
-            let (port, addr) = pair.split_once('=').expect("PORT=ADDR");
-            (port.parse().expect("a port"), addr.parse().expect("an address"))
-        })
-        .collect();
-    let ca = tls.then(|| line("ca "));
-    Process { child, addr, pods, ca }
-}
-
-/// A Go program, in the folder of its name.
-struct Program {
-    name: &'static str,
-    binary: OnceLock<PathBuf>,
-}
-
-static PEER: Program = Program { name: "peer", binary: OnceLock::new() };
-static OLD_NODE: Program = Program { name: "peer-old", binary: OnceLock::new() };
-
-impl Program {
-    /// Builds it, at most once in a process and only if its sources are newer.
-    fn built(&self) -> &Path {
-        self.binary.get_or_init(|| build(self.name))
-    }
-}
-
-fn build(name: &str) -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = package.join(name);
-    let directory = interop_directory();
-    let binary = directory.join(name);
-    // The pod and its programs belong to all of them.
-    if newest(&source).max(newest(&package.join("pod"))) < modified(&binary) {
-        return binary;
-    }
-    fs::create_dir_all(&directory).expect("make a directory for the peer");
-    // Another test process may be building or running it: put it in place whole.
-    let fresh = directory.join(format!("{name}.{}", std::process::id()));
-    let output = Command::new("go")
-        .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
-        .arg(&fresh)
-        .arg(".")
-        .current_dir(&source)
-        .output()
-        .expect("run `go build` (is Go installed?)");
-    assert!(
-        output.status.success(),
-        "`go build` in {}: {}",
-        source.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    fs::rename(&fresh, &binary).expect("put the peer in place");
-    binary
-}
-
-/// Where programs that are built or fetched for these tests are kept.
-pub(crate) fn interop_directory() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Into::into);
-    path::absolute(target).expect("a working directory").join("interop")
-}
-
-fn newest(directory: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(directory).expect("read the peer's sources");
-    entries.filter_map(|entry| modified(&entry.ok()?.path())).max()
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).ok()?.modified().ok()
 }
