@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -11,37 +11,14 @@ import (
 
 // cutAfter lets the honest server serve and takes the connection away after n bytes behind its 101.
 func cutAfter(n int, reset bool) lie {
-	return func(w http.ResponseWriter, _ *http.Request) http.ResponseWriter {
-		return &cutWriter{ResponseWriter: w, n: n, reset: reset}
-	}
-}
-
-type cutWriter struct {
-	http.ResponseWriter
-	n     int
-	reset bool
-	// The header block was written before the connection was taken over, as for plain SPDY.
-	answered bool
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *cutWriter) WriteHeader(status int) {
-	w.answered = true
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Hijack implements http.Hijacker.
-func (w *cutWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	cut := &cutConn{Conn: conn, left: w.n, reset: w.reset, body: w.answered}
-	return cut, bufio.NewReadWriter(buffered.Reader, bufio.NewWriter(cut)), nil
+	return between(func(_ *http.Request, conn net.Conn, client io.Reader, answered bool) net.Conn {
+		return &cutConn{Conn: &readsFrom{conn, client}, raw: conn, left: n, reset: reset, body: answered}
+	})
 }
 
 type cutConn struct {
 	net.Conn
+	raw   net.Conn
 	reset bool
 
 	lock sync.Mutex
@@ -51,6 +28,7 @@ type cutConn struct {
 	left int
 }
 
+// Write implements net.Conn.
 func (c *cutConn) Write(b []byte) (int, error) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
@@ -76,11 +54,12 @@ func (c *cutConn) Write(b []byte) (int, error) {
 	if err != nil {
 		return written, err
 	}
-	if tcp, ok := c.Conn.(*net.TCPConn); ok && c.reset {
+	if c.reset {
 		// A reset discards what the peer's kernel has not got yet.
 		time.Sleep(50 * time.Millisecond)
-		_ = tcp.SetLinger(0)
+		reset(c.raw)
+	} else {
+		_ = c.raw.Close()
 	}
-	_ = c.Conn.Close()
 	return written, errCut
 }

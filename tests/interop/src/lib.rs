@@ -12,6 +12,7 @@ mod kubectl;
 pub mod load;
 mod pattern;
 mod peer;
+mod process;
 mod recorder;
 mod relay;
 mod target;

@@ -1,11 +1,8 @@
-use std::collections::BTreeMap;
-use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::go;
+use crate::process::Process;
 
 /// How to start a [`Peer`].
 #[derive(Debug, Clone, Default)]
@@ -122,16 +119,6 @@ pub struct Peer {
     node: Option<Process>,
 }
 
-/// One of the programs of the peer.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    addr: SocketAddr,
-    pods: BTreeMap<u16, SocketAddr>,
-    /// The CA, if it speaks TLS: DER in base64.
-    ca: Option<String>,
-}
-
 impl Peer {
     /// Builds the peer if need be and starts it. Ask [`require_go`](crate::require_go) first.
     #[must_use]
@@ -169,7 +156,7 @@ impl Peer {
     /// Its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.child.id()
+        self.process.id()
     }
 
     /// The address of the API server that it stands for.
@@ -272,27 +259,13 @@ impl Peer {
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl Process {
-    fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.addr).expect("connect to the peer");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set a timeout");
-        let request = format!("GET {path} HTTP/1.0\r\nHost: peer\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("ask the peer");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("hear from the peer");
-        answer
-    }
+/// Starts the peer, and an old node before it if there is to be one.
+fn start(options: &PeerOptions) -> (Process, Option<Process>) {
+    let node = options.old_node.then(|| Process::start("peer-old", &[], false));
+    let mut args = vec!["-print-pods".to_owned()];
+    args.extend(node.iter().map(|node| format!("-kubelet={}", node.addr)));
+    args.extend(options.args.iter().cloned());
+    (Process::start("peer", &args, options.tls), node)
 }
 
 /// A number of the counts.
@@ -300,46 +273,4 @@ fn field(body: &str, name: &str) -> u64 {
     let (_, rest) = body.split_once(&format!("\"{name}\":")).expect("the field");
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
     digits.and_then(|digits| digits.parse().ok()).expect("a number")
-}
-
-/// Starts the peer, and an old node before it if there is to be one.
-fn start(options: &PeerOptions) -> (Process, Option<Process>) {
-    let node = options.old_node.then(|| spawn("peer-old", &[], false));
-    let mut args = vec!["-print-pods".to_owned()];
-    args.extend(node.iter().map(|node| format!("-kubelet={}", node.addr)));
-    args.extend(options.args.iter().cloned());
-    (spawn("peer", &args, options.tls), node)
-}
-
-fn spawn(program: &'static str, args: &[String], tls: bool) -> Process {
-    let stderr =
-        if env::var_os("PORTWAY_PEER_LOG").is_some() { Stdio::inherit() } else { Stdio::null() };
-    let mut child = Command::new(go::build(program))
-        .args(args)
-        // It exits when this is closed, so also when we are killed.
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .spawn()
-        .expect("start the peer");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-    let mut line = |first_word: &str| {
-        let line = lines.next().and_then(Result::ok).unwrap_or_default();
-        let Some(rest) = line.strip_prefix(first_word) else {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("the peer said {line:?} (PORTWAY_PEER_LOG=1 shows why)");
-        };
-        rest.to_owned()
-    };
-    let addr = line("listening ").parse().expect("the peer's address");
-    let pods = line("pods ")
-        .split(' ')
-        .map(|pair| {
-            let (port, addr) = pair.split_once('=').expect("PORT=ADDR");
-            (port.parse().expect("a port"), addr.parse().expect("an address"))
-        })
-        .collect();
-    let ca = tls.then(|| line("ca "));
-    Process { child, addr, pods, ca }
 }
