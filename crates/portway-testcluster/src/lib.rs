@@ -1,5 +1,4 @@
-//! A Kubernetes cluster for tests: an API server within the process, on any runtime of portway, and
-//! pods that are programs of the test's.
+#![doc = include_str!("../README.md")]
 
 // A refusal is an answer, made once a request.
 #![allow(clippy::result_large_err)]

@@ -87,7 +87,13 @@ impl End {
         let mut written = 0;
         for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
             match self.poll_write(cx, buf) {
-                Poll::Ready(Ok(n)) => written += n,
+                Poll::Ready(Ok(n)) => {
+                    written += n;
+                    // What is behind it must not go before the rest of it.
+                    if n < buf.len() {
+                        break;
+                    }
+                }
                 other if written == 0 => return other,
                 Poll::Ready(Err(_)) | Poll::Pending => break,
             }
@@ -250,6 +256,29 @@ mod tests {
             program.read_to_string(&mut heard).await.unwrap();
             assert_eq!(heard, "hi");
         });
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_for_its_turn() {
+        let (mut program, mut server) = connection();
+        let sent: Vec<u8> = (0..200 * CAPACITY).map(|i| (i / 251) as u8).collect();
+        // Beside the writer, so that there is room again in the middle of a write.
+        let reading = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            block_on(program.read_to_end(&mut received)).map(|_| received)
+        });
+        block_on(async {
+            let mut left = &sent[..];
+            while !left.is_empty() {
+                let (first, rest) = left.split_at(left.len().min(50_000));
+                let (second, third) = rest.split_at(rest.len().min(30_000));
+                let pieces = [first, second, third].map(IoSlice::new);
+                let write = |cx: &mut Context<'_>| server.poll_write_vectored(cx, &pieces);
+                left = &left[std::future::poll_fn(write).await.unwrap()..];
+            }
+        });
+        drop(server);
+        assert!(reading.join().unwrap().unwrap() == sent, "bytes changed their places");
     }
 
     #[test]
