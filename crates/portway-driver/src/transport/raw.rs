@@ -311,6 +311,20 @@ mod tests {
         assert!(!transport.has_room());
     }
 
+    /// Room that came with a part of a write would be used by whoever happens to look, and nobody is woken
+    /// to look.
+    #[test]
+    fn what_is_half_written_takes_no_more_before_it_is_written() {
+        let mut transport = raw(Script { at_once: 9, room: 2, ..Script::default() }, b"");
+        transport.send(message(1, b"one"));
+        assert!(transport.has_room());
+        assert!(transport.poll_flush(&mut noop()).is_pending());
+        assert!(!transport.has_room());
+        transport.socket.room = 9;
+        assert!(transport.poll_flush(&mut noop()).is_ready());
+        assert!(transport.has_room());
+    }
+
     #[test]
     fn an_idle_connection_holds_no_memory() {
         static MUCH: [u8; 8 * 1024] = [7; 8 * 1024];

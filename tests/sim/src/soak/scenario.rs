@@ -256,7 +256,7 @@ impl Scenario {
         let header = Header { program: number, upload: size(), answer: size() };
         let length = manner.length(header);
         let below = |rng: &mut Rng, end: u64| rng.below(usize::try_from(end).unwrap_or(0)) as u64;
-        let stuck = number < 1_000 && rng.one_in(8);
+        let stuck = number < 1_000 && rng.one_in(16);
         let ending = match rng.below(10) {
             0 => Ending::Abort(below(rng, header.upload)),
             1 => Ending::Close(below(rng, length)),
@@ -278,7 +278,7 @@ impl Scenario {
     /// A program that is given, or gives to a deaf pod, far more than anybody may hold, and is gone once it
     /// was looked at.
     fn stuck(number: u64, manner: Manner) -> Program {
-        const MUCH: u64 = 3_000_000;
+        const MUCH: u64 = 2_000_000;
         const LITTLE: u64 = 3_000;
         let upload = if manner == Manner::Deaf { MUCH } else { LITTLE };
         let answer = if manner == Manner::Deaf { LITTLE } else { MUCH };
@@ -320,10 +320,23 @@ impl Scenario {
             Finale::Dropped | Finale::AllDone => {
                 drop(listening);
                 self.sim.sleep(Duration::from_secs(5)).await;
+                self.drained(serving.local_addr()).await;
             }
         }
         all(programs).await;
         (serving, cut_off)
+    }
+
+    /// A dropped listener is not waited for, and its sessions write what they were given for as long as it
+    /// moves.
+    async fn drained(&self, server: SocketAddr) {
+        const SECOND: Duration = Duration::from_secs(1);
+        for _ in 0..60 {
+            if self.sim.connections(server).is_empty() {
+                return;
+            }
+            self.sim.sleep(SECOND).await;
+        }
     }
 
     async fn shut_down(&self, listening: Listening, deadline: Duration) {
