@@ -38,7 +38,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := listenPatiently(*listen)
+	listener, err := net.Listen("tcp", *listen)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -68,17 +68,4 @@ func main() {
 	fmt.Println("ca", base64.StdEncoding.EncodeToString(identity.ca))
 	server := http.Server{Handler: handler, TLSConfig: identity.config()}
 	log.Fatal(server.ServeTLS(listener, "", ""))
-}
-
-// listenPatiently gives an address time to be free: between a stop and a start somebody else's outgoing
-// connection may have taken its port.
-func listenPatiently(addr string) (net.Listener, error) {
-	patience := time.Now().Add(15 * time.Second)
-	for {
-		listener, err := net.Listen("tcp", addr)
-		if err == nil || time.Now().After(patience) {
-			return listener, err
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }

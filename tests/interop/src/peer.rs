@@ -2,6 +2,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::process::Process;
 
 /// How to start a [`Peer`].
@@ -117,6 +119,8 @@ pub struct Peer {
     process: Process,
     /// Where the pod is, if it is not in the same process.
     node: Option<Process>,
+    /// Keeps the port while nobody listens there, or somebody's outgoing connection may get it.
+    reserved: Option<Socket>,
 }
 
 impl Peer {
@@ -130,12 +134,18 @@ impl Peer {
     #[must_use]
     pub fn start_with(options: PeerOptions) -> Self {
         let (process, node) = start(&options);
-        Self { options, process, node }
+        Self { options, process, node, reserved: None }
     }
 
     /// Ends it, as a crash would: whatever it had open is gone, and connecting to it is refused.
     pub fn stop(&mut self) {
         self.process.stop();
+        if self.reserved.is_none() {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket.set_reuse_address(true).expect("share the address");
+            socket.bind(&self.addr().into()).expect("reserve the peer's port");
+            self.reserved = Some(socket);
+        }
     }
 
     /// Starts it anew at the same address, and stops it before if it runs. It knows nothing of what was
@@ -144,6 +154,7 @@ impl Peer {
         self.stop();
         let addr = self.addr();
         (self.process, self.node) = start(&self.options.clone().listen(addr));
+        self.reserved = None;
         assert_eq!(self.addr(), addr, "it listens elsewhere");
     }
 
