@@ -87,7 +87,13 @@ impl End {
         let mut written = 0;
         for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
             match self.poll_write(cx, buf) {
-                Poll::Ready(Ok(n)) => written += n,
+                Poll::Ready(Ok(n)) => {
+                    written += n;
+                    // The reader makes room at any time, and what follows must not overtake the rest.
+                    if n < buf.len() {
+                        break;
+                    }
+                }
                 other if written == 0 => return other,
                 Poll::Ready(Err(_)) | Poll::Pending => break,
             }
@@ -250,6 +256,27 @@ mod tests {
             program.read_to_string(&mut heard).await.unwrap();
             assert_eq!(heard, "hi");
         });
+    }
+
+    #[test]
+    fn slices_keep_their_order_while_the_other_end_reads() {
+        let sent: Vec<u8> = (0..400_000_u32).map(|at| (at / 97 % 251) as u8).collect();
+        for _ in 0..20 {
+            let (mut program, mut server) = connection();
+            let reading = std::thread::spawn(move || {
+                let mut heard = Vec::new();
+                block_on(program.read_to_end(&mut heard)).unwrap();
+                heard
+            });
+            let mut left = &sent[..];
+            while !left.is_empty() {
+                let slices: Vec<_> = left.chunks(10_007).take(16).map(IoSlice::new).collect();
+                let writing = std::future::poll_fn(|cx| server.poll_write_vectored(cx, &slices));
+                left = &left[block_on(writing).unwrap()..];
+            }
+            drop(server);
+            assert!(reading.join().unwrap() == sent);
+        }
     }
 
     #[test]
