@@ -31,5 +31,7 @@ pub use error::TlsError;
 #[cfg(feature = "kubeconfig")]
 pub use kubeconfig::{Choice, ClusterAccess, Kubeconfig, KubeconfigError};
 pub use listener::TlsListener;
+pub use portway_cluster::{Api, ApiError, Destination, LookupError, Policy, TargetConnector};
+pub use portway_resolve::{PortSpec, Selector, Target};
 pub use rustls;
 pub use tls_socket::TlsSocket;

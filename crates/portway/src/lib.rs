@@ -11,6 +11,9 @@
 //! The feature `kube` adds the module `kube`: forwards over a `kube::Client`, to anything that pods stand
 //! behind. It runs on tokio, and so turns that on.
 //!
+//! The feature `rustls` adds the module `rustls`: the way to an API server with TLS, tokens and proxies, by
+//! kubeconfig or by hand, on any of the runtimes.
+//!
 //! None is on by default, none brings another one with it, and any of them go together. A runtime of
 //! your own is [two traits](Runtime) away, with no feature at all.
 //!
@@ -44,6 +47,8 @@ pub use portway_driver::*;
 pub use portway_async_std::{AsyncStd, AsyncStdListener, AsyncStdSleep, AsyncStdSocket};
 #[cfg(feature = "kube")]
 pub use portway_kube as kube;
+#[cfg(feature = "rustls")]
+pub use portway_rustls as rustls;
 #[cfg(feature = "smol")]
 pub use portway_smol::{Smol, SmolListener, SmolSleep, SmolSocket};
 #[cfg(feature = "tokio")]

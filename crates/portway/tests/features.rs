@@ -25,7 +25,7 @@ const RUNTIMES: &[Runtime] = &[
 ];
 
 /// What is over a runtime and no runtime itself, and what its feature turns on besides.
-const OVER: &[(&str, &str)] = &[("kube", "tokio")];
+const OVER: &[(&str, &[&str])] = &[("kube", &["tokio"]), ("rustls", &[])];
 
 /// What smol and async-std are made of.
 const COMMON: &[&str] = &["async-io", "async-executor", "blocking"];
@@ -53,13 +53,13 @@ fn a_feature_brings_its_runtime_and_no_other() {
 
 #[test]
 fn what_is_over_a_runtime_brings_that_and_no_other() {
-    for (feature, runtime) in OVER {
+    for (feature, runtimes) in OVER {
         let tree = Tree::with(&[feature]);
         assert!(
             tree.crates.contains_key(*feature)
                 && tree.crates.contains_key(&format!("portway-{feature}"))
         );
-        tree.has_none_but(&[runtime]);
+        tree.has_none_but(runtimes);
         tree.lacks(COMMON);
     }
     for runtime in RUNTIMES {

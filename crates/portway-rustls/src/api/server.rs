@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use portway_cluster::{Api, ApiError};
+use portway_cluster::{Api, ApiError, Destination, TargetConnector};
 use portway_driver::proto::handshake::{Offer, RefusalKind, RequestError};
 use portway_driver::{
     DialError, Endpoint, InvalidServer, Net, Remembered, Runtime, ServerUrl, Upgraded, after,
@@ -28,17 +28,15 @@ use crate::{ClientTls, TlsConfigError, TlsSocket};
 ///
 /// ```no_run
 /// # async fn forward(rt: portway_smol::Smol) -> Result<(), Box<dyn std::error::Error>> {
-/// use portway_cluster::TargetConnector;
-/// use portway_rustls::{ApiServer, ClientTls, Token};
+/// use portway_rustls::{ApiServer, ClientTls, Target, Token};
 /// use portway_smol::{Options, PortForward};
 ///
 /// let tls = ClientTls::new().with_authorities(&std::fs::read("ca.crt")?)?;
 /// let server = ApiServer::new(rt.clone(), "https://cluster:6443", tls)?
 ///     .with_token(Token::new("eyJhbGciOi…")?);
-/// let web: portway_resolve::Target = "svc/web".parse()?;
-/// let target = TargetConnector::new(server, rt.clone(), "default", web);
-/// let mappings = target.mappings(&["8080:http".parse()?]).await?;
-/// let listening = rt.listen(target, mappings, Options::new()).await?;
+/// let web = server.target("default", "svc/web".parse::<Target>()?);
+/// let mappings = web.mappings(&["8080:http".parse()?]).await?;
+/// let listening = rt.listen(web, mappings, Options::new()).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -138,6 +136,15 @@ impl<N: Net + Runtime> ApiServer<N> {
             settings.connect_timeout = connect;
             settings.answer_timeout = answer;
         })
+    }
+
+    /// Something to forward to: a pod, or whatever pods stand behind.
+    pub fn target(
+        &self,
+        namespace: &str,
+        target: impl Into<Destination>,
+    ) -> TargetConnector<Self, N> {
+        TargetConnector::new(self.clone(), self.net.clone(), namespace, target)
     }
 
     /// Its address.
