@@ -193,7 +193,7 @@ impl<A: Api, R: Runtime> Connector for TargetConnector<A, R> {
             // The service may have changed since it was read.
             Err(error) => {
                 tracing::debug!(%error, "the target is read again");
-                inner.state().doubt();
+                inner.state().doubt_plan(inner.runtime.now());
                 let found = inner.find(inner.settings.patience).await?;
                 inner.endpoint(&found, ports).map_err(LookupError::from)?
             }
@@ -220,7 +220,7 @@ impl<A: Api, R: Runtime> Connector for TargetConnector<A, R> {
 
     fn doubt(&self, to: &Endpoint) {
         if self.is_current(to) {
-            self.inner.state().doubt();
+            self.inner.state().doubt(self.inner.runtime.now());
         }
     }
 

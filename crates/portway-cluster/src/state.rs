@@ -25,8 +25,8 @@ pub(crate) struct State {
     live: bool,
     /// There will be none.
     unwatched: bool,
-    /// Something speaks against what is known.
-    doubted: bool,
+    /// Something speaks against what is known of pods, since then.
+    doubted: Option<Instant>,
     /// There was a pod once.
     reached: bool,
     outage: Option<Outage>,
@@ -63,7 +63,7 @@ impl State {
             last: String::new(),
             live: false,
             unwatched: false,
-            doubted: false,
+            doubted: None,
             reached: false,
             outage: None,
             read: None,
@@ -105,7 +105,8 @@ impl State {
     pub(crate) fn note_read(&mut self, began: Instant) {
         self.read = Some(began);
         self.failed = None;
-        self.doubted = false;
+        // What was on its way by then may be as old.
+        self.doubted = self.doubted.filter(|since| *since > began);
     }
 
     /// It could not be read.
@@ -129,9 +130,15 @@ impl State {
         self.unwatched = true;
     }
 
-    /// Something speaks against what is known.
-    pub(crate) fn doubt(&mut self) {
-        self.doubted = true;
+    /// Something speaks against what is known of pods.
+    pub(crate) fn doubt(&mut self, now: Instant) {
+        self.doubted = Some(now);
+    }
+
+    /// Something speaks against what is known of the target itself.
+    pub(crate) fn doubt_plan(&mut self, now: Instant) {
+        self.plan = None;
+        self.doubt(now);
     }
 
     /// What the ports of a listener are called, besides their numbers.
@@ -147,20 +154,20 @@ impl State {
 
     /// The target itself need not be read again while it leads to a pod.
     pub(crate) fn plan_holds(&self) -> bool {
-        self.plan.is_some() && !self.doubted && !self.held.is_empty()
+        self.plan.is_some() && !self.held.is_empty()
     }
 
     /// The one pod to be looked at, where no other is wanted.
     pub(crate) fn only_pod(&self, policy: Policy) -> Option<String> {
         match (policy, self.held.as_slice()) {
-            (Policy::Sticky, [held]) if !self.doubted => Some(held.name.clone()),
+            (Policy::Sticky, [held]) => Some(held.name.clone()),
             _ => None,
         }
     }
 
     /// Nothing has to be read for somebody who asked at `asked`.
     pub(crate) fn is_fresh(&self, asked: Instant) -> bool {
-        !self.doubted && (self.live || self.read.is_some_and(|read| read >= asked))
+        self.doubted.is_none() && (self.live || self.read.is_some_and(|read| read >= asked))
     }
 
     /// What became of a reading for somebody who asked at `asked`, if it failed.
@@ -169,7 +176,7 @@ impl State {
     }
 
     pub(crate) fn is_live(&self) -> bool {
-        self.live && !self.doubted
+        self.live && self.doubted.is_none()
     }
 
     pub(crate) fn is_unwatched(&self) -> bool {

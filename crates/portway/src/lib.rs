@@ -9,7 +9,8 @@
 //! | `async-std` | `AsyncStd` | async-std, which is discontinued: for programs that run on it today |
 //!
 //! The feature `kube` adds the module `kube`: forwards over a `kube::Client`, to anything that pods stand
-//! behind. It runs on tokio, and so turns that on.
+//! behind. It runs on tokio, and so turns that on; it needs Rust 1.89, and kube wants the program to
+//! choose a version feature of `k8s-openapi` and a TLS feature of `kube`.
 //!
 //! The feature `rustls` adds the module `rustls`: the way to an API server with TLS, tokens and proxies, by
 //! kubeconfig or by hand, on any of the runtimes.

@@ -196,6 +196,19 @@ impl Cluster {
         inner.publish("DELETED", pod);
     }
 
+    /// It is gone as by [`kill_pod`](Self::kill_pod), but no watch says so.
+    pub(crate) fn lose_pod(&self, name: &str) {
+        self.stop_machine(name);
+        self.lock().objects.remove(&pod_path(name));
+    }
+
+    /// Its program ends, and its object stays what it was.
+    pub(crate) fn break_pod(&self, name: &str) {
+        let local = LocalPod::closed();
+        self.stop_machine(name);
+        self.pods.insert("default", name, local);
+    }
+
     fn stop_machine(&self, name: &str) {
         self.pods.remove("default", name);
         if let Some(machine) = self.lock().machines.remove(name) {

@@ -310,7 +310,7 @@ fn a_pod_with_the_name_of_another_is_another() {
     run(async |sim| {
         let (cluster, serving) = Cluster::start(&sim).await;
         cluster.start_pod("db-0", "db").await;
-        let target = connector(&cluster, &sim, "db-0");
+        let target = connector(&cluster, &sim, "db-0").with_watch(false);
         let mut site = Site::listen(&sim, cluster, serving, target).await;
         site.rest().await;
         assert_eq!(site.ask().await, "db-0");
@@ -318,7 +318,7 @@ fn a_pod_with_the_name_of_another_is_another() {
         site.cluster.start_pod("db-0", "db").await;
         site.rest().await;
         assert_eq!(site.ask().await, "db-0");
-        assert!(site.told().await.starts_with("lost db-0: "));
+        assert_eq!(site.told().await, "lost db-0: another pod has its name now");
         assert_eq!(site.listening.stats().failed, 0);
         site.close().await;
     });
@@ -513,6 +513,45 @@ fn a_server_that_is_away_ends_nothing_and_is_waited_for() {
         site.cluster.requests();
         site.cluster.kill_pod("web-a");
         assert_eq!(site.told_of("lost").await, "lost web-a: it is gone");
+        site.close().await;
+    });
+}
+
+/// Nobody is told that it is gone, and an idle session leads to it.
+#[test]
+fn a_pod_that_gives_nothing_but_errors_is_looked_up_once() {
+    run(async |sim| {
+        let site = Site::open(&sim, &["web-a", "web-b"], |target| target).await;
+        site.rest().await;
+        assert_eq!(site.ask().await, "web-a");
+        site.rest().await;
+        site.cluster.requests();
+        site.cluster.break_pod("web-a");
+        ask(&sim, site.addr()).await.unwrap_err();
+        site.rest().await;
+        // It is what it was: a port of it is closed, that is all.
+        assert_eq!(site.cluster.requests(), ["get pods/web-a"]);
+        ask(&sim, site.addr()).await.unwrap_err();
+        site.cluster.kill_pod("web-a");
+        site.rest().await;
+        assert_eq!(site.ask().await, "web-b");
+        site.close().await;
+    });
+}
+
+/// The watch is silent, and only the dial finds out.
+#[test]
+fn a_dial_that_finds_no_pod_is_done_again_elsewhere() {
+    run(async |sim| {
+        let best = |target: Connector| target.with_policy(Policy::PerConnection);
+        let site = Site::open(&sim, &["web-a", "web-b"], best).await;
+        site.rest().await;
+        assert_eq!(site.ask().await, "web-a");
+        site.cluster.lose_pod("web-a");
+        let started = sim.now();
+        assert_eq!(site.ask().await, "web-b");
+        assert!(sim.now() - started < ms(1_000), "{:?}", sim.now() - started);
+        assert_eq!(site.listening.stats().failed, 0);
         site.close().await;
     });
 }
