@@ -1,5 +1,4 @@
 #![doc = include_str!("../README.md")]
-
 // A refusal is an answer, made once a request.
 #![allow(clippy::result_large_err)]
 
