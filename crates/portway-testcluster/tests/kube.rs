@@ -39,10 +39,9 @@ async fn admin(cluster: &TestCluster) -> Client {
 }
 
 fn code<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String, String) {
-    match result.unwrap_err() {
-        kube::Error::Api(status) => (status.code, status.reason, status.message),
-        error => panic!("{error:?}"),
-    }
+    let error = result.unwrap_err();
+    let kube::Error::Api(status) = error else { panic!("{error:?}") };
+    (status.code, status.reason, status.message)
 }
 
 #[tokio::test]
