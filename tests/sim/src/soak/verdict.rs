@@ -104,6 +104,12 @@ impl Evidence<'_> {
         if program.sent_fin && stalled && self.setup.half_close != HalfClose::Never {
             return Some("a stall looked like the end after a FIN");
         }
+        // It reads nothing for a while, and what it is sent may take as long again to arrive.
+        let lasted = program.ended.unwrap_or_default().saturating_sub(program.started);
+        let slow = program.manner == Manner::Deaf && lasted >= Duration::from_secs(5);
+        if program.sent_fin && slow && self.setup.half_close != HalfClose::Never {
+            return Some("a deaf pod looked silent after a FIN");
+        }
         self.hurried(program).then_some("one lingerer too many")
     }
 
