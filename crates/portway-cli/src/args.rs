@@ -1,4 +1,5 @@
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -101,6 +102,11 @@ pub(crate) struct DemoArgs {
     /// Stay until interrupted, to be tried with a browser, curl, another portway, or kubectl
     #[arg(long)]
     pub(crate) serve: bool,
+
+    /// Where to write the kubeconfig that --serve makes; among the temporary files if not said, and
+    /// gone with the demo
+    #[arg(long, value_name = "FILE", requires = "serve")]
+    pub(crate) kubeconfig_out: Option<PathBuf>,
 
     /// What to speak, as with a real cluster
     #[arg(long, value_name = "auto|tunnel|v4|spdy", default_value_t)]

@@ -63,6 +63,10 @@ pub(crate) fn tell(event: ListenEvent) {
         ListenEvent::Missed(events) => {
             output::note(format_args!("{events} events came too fast to be told"));
         }
+        ListenEvent::Target(event) => {
+            let text = event.to_string();
+            output::note(format_args!("{}", printable(&text).limit(1_500)));
+        }
         // What cannot be accepted is logged by the driver.
         ListenEvent::Connected { .. }
         | ListenEvent::Retried { .. }

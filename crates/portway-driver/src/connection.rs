@@ -165,7 +165,9 @@ impl<T: Transport> Connection<T> {
                 moved = Moved::Something;
             }
             let was_full = !self.transport.has_room();
-            match self.transport.poll_flush(cx) {
+            let flush = self.transport.poll_flush(cx);
+            session.handle_flush(self.transport.unsent(), now);
+            match flush {
                 // There is room again, and perhaps more to put into it.
                 Poll::Ready(Ok(())) if was_full => moved = Moved::Something,
                 Poll::Ready(Ok(())) => break,

@@ -2,17 +2,18 @@ use std::fmt::{self, Display};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use portway_proto::handshake::{Action, Offer, OfferError, Refusal, RequestError, UpgradeError};
 use portway_proto::{ConfigError, Port, WireForm};
 
-use crate::{NegotiationError, Remembered, Socket};
+use crate::{NegotiationError, Remembered, Socket, TargetSink};
 
 /// Where targets plug in: finds the pod, and opens an upgraded connection to it.
 ///
-/// [`HttpConnector`](crate::HttpConnector) is the plain one. Tests bring their own.
+/// [`HttpConnector`](crate::HttpConnector) is the plain one. Tests bring their own. The methods with a
+/// default are for targets that move, and nothing that leads to one pod need care about them.
 pub trait Connector: Clone + Send + Sync + Unpin + 'static {
     /// The connection below the session.
     type Io: Socket;
@@ -43,6 +44,45 @@ pub trait Connector: Clone + Send + Sync + Unpin + 'static {
     fn remembered(&self) -> Remembered {
         Remembered::default()
     }
+
+    /// What it leads to is as good for the next connection as for the last, so that a listener may keep
+    /// sessions and dial ahead of need. Where it is not, every connection is resolved and dialled by
+    /// itself. Asked whenever it matters, and answered at once. Default: yes.
+    fn is_sticky(&self) -> bool {
+        true
+    }
+
+    /// Whether the target still leads there. A session to somewhere else takes no new connection; those
+    /// that it carries are left alone. Answered from what is known, at once. Default: yes.
+    fn is_current(&self, to: &Endpoint) -> bool {
+        let _ = to;
+        true
+    }
+
+    /// A connection got nothing but an error text: the pod may be gone, or a port of it closed.
+    fn doubt(&self, to: &Endpoint) {
+        let _ = to;
+    }
+
+    /// A dial of `to` failed, on behalf of a connection that has waited since `since`. True, after a
+    /// back-off: the target is resolved and dialled again. Bounded by the implementation. Default: no.
+    fn try_again(
+        &self,
+        to: &Endpoint,
+        error: &ConnectError,
+        since: Instant,
+    ) -> impl Future<Output = bool> + Send {
+        let _ = (to, error, since);
+        std::future::ready(false)
+    }
+
+    /// Looks after the target for as long as a listener accepts, beside it and never instead of it: the
+    /// future is dropped then, and the listener does not end before that. What is noticed goes to
+    /// `sink`. Default: nothing is.
+    fn watch(&self, sink: TargetSink) -> impl Future<Output = ()> + Send {
+        drop(sink);
+        std::future::ready(())
+    }
 }
 
 /// What a target means at one moment: a pod, and its ports in the order they were asked for.
@@ -53,6 +93,8 @@ pub struct Endpoint {
     pub namespace: String,
     /// The name of the pod.
     pub pod: String,
+    /// Which pod of that name, where that is known.
+    pub uid: Option<String>,
     /// Container ports, one for each port asked for.
     pub ports: Vec<Port>,
 }
@@ -60,7 +102,26 @@ pub struct Endpoint {
 impl Endpoint {
     /// A pod and its ports.
     pub fn new(namespace: impl Into<String>, pod: impl Into<String>, ports: &[Port]) -> Self {
-        Self { namespace: namespace.into(), pod: pod.into(), ports: ports.to_vec() }
+        let (namespace, pod) = (namespace.into(), pod.into());
+        Self { namespace, pod, uid: None, ports: ports.to_vec() }
+    }
+
+    /// This pod of that name, and no other.
+    #[must_use]
+    pub fn with_uid(mut self, uid: impl Into<String>) -> Self {
+        self.uid = Some(uid.into());
+        self
+    }
+
+    /// The ports, each once: two services' ports may lead to one.
+    pub(crate) fn distinct_ports(&self) -> Vec<Port> {
+        let mut distinct = Vec::with_capacity(self.ports.len());
+        for port in &self.ports {
+            if !distinct.contains(port) {
+                distinct.push(*port);
+            }
+        }
+        distinct
     }
 }
 
@@ -116,6 +177,15 @@ pub enum DialError {
         /// What the system said.
         source: Arc<io::Error>,
     },
+    /// There is no way to the server before somebody has changed something: its certificate is not
+    /// trusted, a proxy refuses, no credentials could be had.
+    #[error("cannot use {at}: {source}")]
+    Unusable {
+        /// Host and port.
+        at: String,
+        /// What stood in the way.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// The server took the connection and did not answer in time, or only halfway.
     #[error("{at} did not answer the upgrade request within {} s; is it an API server?", after.as_secs_f32())]
     Timeout {
@@ -167,6 +237,7 @@ impl DialError {
             Self::Offer(_)
             | Self::Request(_)
             | Self::Connect { .. }
+            | Self::Unusable { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
             | Self::Session(_) => return false,
@@ -181,6 +252,7 @@ impl DialError {
             Self::Offer(_)
             | Self::Request(_)
             | Self::Connect { .. }
+            | Self::Unusable { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
             | Self::Session(_) => None,
@@ -195,6 +267,7 @@ impl DialError {
             Self::Offer(_)
             | Self::Request(_)
             | Self::Connect { .. }
+            | Self::Unusable { .. }
             | Self::Timeout { .. }
             | Self::Http { .. }
             | Self::Session(_) => self.fmt(f),

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portway_proto::handshake::Offer;
+use portway_proto::handshake::{Action, Offer};
 use portway_proto::{Port, Session, Side, WireForm};
 
 use crate::negotiation::Attempt;
@@ -19,8 +19,8 @@ pub(crate) struct Dialled<S> {
     pub(crate) took: Duration,
 }
 
-/// Finds the pod, dials it, and puts a session on the connection. What the server turns down is
-/// asked for in another form, if the options allow one and the refusal does not speak against it.
+/// Finds the pod, dials it, and puts a session on the connection. A pod that is gone by then is looked
+/// for again, for as long as the connector likes.
 pub(crate) async fn dial<R: Runtime, C: Connector>(
     runtime: &R,
     connector: &C,
@@ -29,11 +29,37 @@ pub(crate) async fn dial<R: Runtime, C: Connector>(
     remembered: &Remembered,
 ) -> Result<Dialled<C::Io>, ConnectError> {
     let started = runtime.now();
-    let endpoint = connector.resolve(ports).await?;
+    loop {
+        let endpoint = connector.resolve(ports).await?;
+        let error = match negotiate(connector, &endpoint, options, remembered).await {
+            Ok(upgraded) if connector.is_current(&endpoint) => {
+                return establish(runtime, started, endpoint, upgraded, options);
+            }
+            Ok(_) => {
+                tracing::debug!(pod = endpoint.pod, "the target moved while it was dialled");
+                continue;
+            }
+            Err(error) => error,
+        };
+        if !connector.try_again(&endpoint, &error, started).await {
+            return Err(error);
+        }
+        tracing::debug!(%error, pod = endpoint.pod, "the target is resolved again");
+    }
+}
+
+/// Asks for an upgrade. What the server turns down is asked for in another form, if the options allow
+/// one and the refusal does not speak against it.
+async fn negotiate<C: Connector>(
+    connector: &C,
+    endpoint: &Endpoint,
+    options: &Options,
+    remembered: &Remembered,
+) -> Result<Upgraded<C::Io>, ConnectError> {
     let mut attempts = Vec::new();
     for &asked in remembered.requests(options.protocol) {
-        let error = match ask(connector, &endpoint, asked, options, remembered).await {
-            Ok(upgraded) => return establish(runtime, started, endpoint, upgraded, options),
+        let error = match ask(connector, endpoint, asked, options, remembered).await {
+            Ok(upgraded) => return Ok(upgraded),
             Err(error) => error,
         };
         tracing::debug!(%error, ?asked, "no session");
@@ -48,7 +74,7 @@ pub(crate) async fn dial<R: Runtime, C: Connector>(
     {
         return Err(last_word.error.into());
     }
-    Err(Box::new(NegotiationError::new(options.protocol, &endpoint, attempts)).into())
+    Err(Box::new(NegotiationError::new(options.protocol, endpoint, attempts)).into())
 }
 
 /// The same for a session that nobody needs yet: only in a form that opens nothing in the pod before
@@ -69,7 +95,13 @@ pub(crate) async fn dial_ahead<R: Runtime, C: Connector>(
             tracing::debug!(%error, ?asked, "nothing can be dialled ahead");
             Ok(None)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            if matches!(&error, DialError::Refused { refusal, .. } if refusal.action() == Action::Reresolve)
+            {
+                connector.doubt(&endpoint);
+            }
+            Err(error.into())
+        }
     }
 }
 
@@ -81,7 +113,7 @@ async fn ask<C: Connector>(
     options: &Options,
     remembered: &Remembered,
 ) -> Result<Upgraded<C::Io>, DialError> {
-    let offer = Offer::new(asked, &endpoint.ports)?;
+    let offer = Offer::new(asked, &endpoint.distinct_ports())?;
     let result = connector.dial(endpoint, &offer).await;
     match &result {
         Ok(upgraded) => remembered.granted(options.protocol, asked, upgraded.form),
@@ -100,7 +132,8 @@ fn establish<R: Runtime, S: Socket>(
 ) -> Result<Dialled<S>, ConnectError> {
     let Upgraded { io, leftover, form } = upgraded;
     let now = runtime.now();
-    let session = Session::client(Arc::clone(&options.session), form, &endpoint.ports, now)
+    let ports = endpoint.distinct_ports();
+    let session = Session::client(Arc::clone(&options.session), form, &ports, now)
         .map_err(DialError::from)?;
     let (max_message, read_size) = (options.max_message, options.read_size);
     let transport =

@@ -51,11 +51,14 @@ mod verbs;
 pub use bridge::{Bridge, BridgeReport, Meter};
 pub use connector::{ConnectError, Connector, DialError, Endpoint, ResolveError, Upgraded};
 pub use forward::{Forward, PortStream};
-pub use http::{HttpConnector, HyperIo, HyperSocket, InvalidServer};
+pub use http::{
+    HttpConnector, HyperIo, HyperSocket, InvalidServer, ServerUrl, TunnelError, tunnel_over,
+    upgrade_over,
+};
 pub use lifecycle::{Lifecycle, Presence};
 pub use listen::{
     Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
-    SessionOrigin,
+    SessionOrigin, TargetEvent, TargetSink,
 };
 pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
 pub use net::{Addr, Listener, Net, listening_socket};

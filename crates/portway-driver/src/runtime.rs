@@ -3,8 +3,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// What the driver needs of an async runtime: time and tasks. All time enters the driver here, so
-/// that a test can bring its own clock.
+/// What the driver needs of an async runtime: time and tasks. All time and all chance that decides
+/// anything enter the driver here, so that a test can bring its own.
 pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     /// A timer.
     type Sleep: Sleep;
@@ -16,6 +16,12 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
 
     /// A timer that is ready from `at` on.
     fn sleep_until(&self, at: Instant) -> Self::Sleep;
+
+    /// Any number, to spread out by: what many do after the same wait must not come all at once. From
+    /// the system's random source, and 0 where that has none.
+    fn random(&self) -> u64 {
+        getrandom::u64().unwrap_or(0)
+    }
 
     /// Runs a task in the background, detached: ending it is the driver's job.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);

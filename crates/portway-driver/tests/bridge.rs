@@ -238,6 +238,10 @@ impl Transport for Line {
         }
     }
 
+    fn unsent(&self) -> usize {
+        0
+    }
+
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.stuck { Poll::Pending } else { Poll::Ready(Ok(())) }
     }

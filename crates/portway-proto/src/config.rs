@@ -28,6 +28,7 @@ pub struct Config {
     open_timeout: Duration,
     error_settle: Duration,
     close_timeout: Duration,
+    drain_timeout: Duration,
     keep_alive: Option<Duration>,
     keep_alive_misses: u32,
     idle_timeout: Option<Duration>,
@@ -93,6 +94,7 @@ impl Config {
             open_timeout: Duration::from_secs(10),
             error_settle: Duration::from_millis(200),
             close_timeout: Duration::from_secs(2),
+            drain_timeout: Duration::from_secs(60),
             keep_alive: Some(Duration::from_secs(30)),
             keep_alive_misses: 3,
             idle_timeout: None,
@@ -180,10 +182,19 @@ impl Config {
         self
     }
 
-    /// How long the peer may take to answer our Close. Default 2 s.
+    /// How long the peer may take to answer our Close once it is written. Default 2 s.
     #[must_use]
     pub const fn with_close_timeout(mut self, wait: Duration) -> Self {
         self.close_timeout = wait;
+        self
+    }
+
+    /// How long the transport may write nothing of what a session has to say before its clean end.
+    /// Default 60 s: a program that takes a break gets the rest, one that never reads again is not
+    /// waited for.
+    #[must_use]
+    pub const fn with_drain_timeout(mut self, wait: Duration) -> Self {
+        self.drain_timeout = wait;
         self
     }
 
@@ -304,6 +315,11 @@ impl Config {
     /// See [`with_close_timeout`](Self::with_close_timeout).
     pub const fn close_timeout(&self) -> Duration {
         self.close_timeout
+    }
+
+    /// See [`with_drain_timeout`](Self::with_drain_timeout).
+    pub const fn drain_timeout(&self) -> Duration {
+        self.drain_timeout
     }
 
     /// See [`with_keep_alive`](Self::with_keep_alive).

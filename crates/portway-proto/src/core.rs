@@ -37,6 +37,12 @@ pub(crate) struct Core {
     pausing: usize,
     /// Streams whose exchange looks done.
     settled: usize,
+    /// Bytes that the transport was given and has not written.
+    unsent: usize,
+    /// Streams whose last bytes may be among them.
+    unsent_tails: Vec<StreamId>,
+    /// Streams whose sending came to its own end, and that were not given up afterwards.
+    finished: usize,
 }
 
 /// Whether the peer still answers (rulings: misses count only while we sent no data since the last
@@ -182,6 +188,9 @@ impl Core {
             closed: Closed::NotYet,
             pausing: 0,
             settled: 0,
+            unsent: 0,
+            unsent_tails: Vec::new(),
+            finished: 0,
         }
     }
 
@@ -189,6 +198,32 @@ impl Core {
         if let Some(interval) = self.config.keep_alive() {
             self.timers.arm(Owner::Session, Timer::KeepAlive, interval, now);
         }
+    }
+
+    // -- what the transport has written
+
+    /// So much of what it was given waits in the transport; whether that is news.
+    pub(crate) fn note_unsent(&mut self, left: usize, now: Instant) -> bool {
+        let news = self.unsent != left;
+        if news {
+            self.unsent = left;
+            // A pod that has yet to get the question is not silent.
+            let written_at = self.timers.reading_time(now);
+            for id in &self.unsent_tails {
+                if let Some(stream) = self.store.get_mut(*id) {
+                    stream.note_flushed(written_at);
+                }
+            }
+        }
+        if left == 0 {
+            self.unsent_tails.clear();
+        }
+        news
+    }
+
+    /// The peer has yet to be given what a stream said before its own end.
+    pub(crate) const fn owes_an_end(&self) -> bool {
+        self.unsent > 0 && self.finished > 0
     }
 
     // -- what came from the peer
@@ -329,6 +364,7 @@ impl Core {
     /// Nobody asks for the stream any more.
     pub(crate) fn remove(&mut self, id: StreamId) {
         self.timers.disarm_stream(id);
+        self.unsent_tails.retain(|tail| *tail != id);
         let stream = self.store.remove(id);
         self.settled -= usize::from(stream.is_some_and(|stream| stream.settled().is_some()));
     }
@@ -360,6 +396,7 @@ impl Core {
         let Some(stream) = self.store.get_mut(id) else { return };
         let was_done = stream.is_done();
         if !was_done {
+            self.finished -= usize::from(stream.send == SendState::Finished);
             let why = stream.take_text().unwrap_or(why);
             let may_be_read = !stream.recv.is_over();
             for timer in [Timer::Open, Timer::ErrorSettle] {
@@ -457,6 +494,7 @@ impl Core {
         if let Some(stream) = self.store.get_mut(id) {
             stream.note_flushed(flushed_at);
         }
+        self.unsent_tails.push(id);
         self.send_input(id, SendInput::Flushed);
         if !self.let_fin_go(id, now) {
             self.raise(id, EventBit::Lingering);
@@ -489,6 +527,7 @@ impl Core {
         self.timers.arm_at(Owner::Stream(id), Timer::HalfClose, later);
         let goes = due.is_some() && later.is_none() && self.send_input(id, SendInput::FinDue);
         if goes {
+            self.finished += 1;
             self.schedule_end(id);
         }
         goes

@@ -7,7 +7,8 @@
 //! every buffer is bounded by a number in [`Config`]. What a peer does wrong never comes back as an
 //! `Err` of your call: it ends a stream or the session, once, as an [`Event`]. What you do wrong is
 //! always a typed `Err` and never a panic. Beside it stand [`handshake`], which makes and judges the
-//! HTTP upgrade, and [`ws`], which turns bytes into messages and back; each can be used alone.
+//! HTTP upgrade, and [`ws`], which turns bytes into messages and back; each can be used alone. What is
+//! known of the wire, and by which test, is in `docs/PROTOCOL.md`.
 //!
 //! ```text
 //!    the wire                       portway-proto                        the application
@@ -34,6 +35,8 @@
 //! by [`Session::poll_transmit`] is the caller's, so take one only when it can be written: what stays
 //! in the session is what its limits count, and is how a slow transport slows the writers down.
 //! Whoever does not read while [`Session::wants_read`] is false slows the peer down in the same way.
+//! A transport that holds what it was given before it is written says so to [`Session::handle_flush`],
+//! or a slow peer loses the last of it when the session ends.
 //!
 //! # The run loop
 //!

@@ -14,7 +14,7 @@ pub enum Timer {
     KeepAlive,
     /// Nothing moved for the idle timeout.
     Idle,
-    /// The peer's answer to our Close is due.
+    /// The peer's answer to our Close is due, or the next progress of the transport towards it.
     Close,
     /// A stream whose local end was reached has waited long enough for the pod.
     HalfClose,

@@ -111,6 +111,7 @@ fn frame(entry: &Entry) -> Option<Frame> {
             assert!(fin, "v4 servers do not fragment");
             Some((*opcode, payload.clone()))
         }
+        Seen::Bytes(_) => panic!("v4 is spoken in a WebSocket"),
         Seen::End => None,
     }
 }
@@ -382,6 +383,9 @@ fn every_recording_of_v4_was_played() {
         "v4-pod-closes-first",
         "v4-pod-reset",
         "v4-pod-speaks-first",
+        "v4-proxied-echo",
+        "v4-proxied-pod-reset",
+        "v4-proxied-refused",
         "v4-refused",
         "v4-two-ports-one-refused",
     ] {

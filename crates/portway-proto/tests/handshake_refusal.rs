@@ -121,6 +121,12 @@ fn every_row_of_the_table_for_plain_text() {
         (502, "<html>Bad Gateway</html>", Kind::ServerError { retry_after: None }, SOON),
         (504, "", Kind::ServerError { retry_after: None }, SOON),
         (599, "", Kind::ServerError { retry_after: None }, SOON),
+        (
+            400,
+            "Client sent an HTTP request to an HTTPS server.\n",
+            Kind::TlsExpected,
+            Action::GiveUp,
+        ),
         (200, "hello", Kind::NotUpgraded, Action::FallBack),
         (101, "", Kind::NotUpgraded, Action::FallBack),
         (302, "", Kind::Other, Action::GiveUp),

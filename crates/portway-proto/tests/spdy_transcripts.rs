@@ -1,4 +1,5 @@
-//! The recorded bytes of kubectl and of Kubernetes' own server in the tunnel: frames and headers.
+//! The recorded bytes of kubectl and of Kubernetes' own server, in the tunnel and over plain SPDY: frames
+//! and headers.
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a panic fails the test")]
 
 use bytes::Bytes;
@@ -6,13 +7,19 @@ use portway_proto::spdy::{Frame, HeaderDecoder, Headers, Limits, status};
 use portway_testkit::spdy_oracle::{Reading, blocks, judge, read, recorded};
 use portway_testkit::transcript::Transcript;
 
-/// One direction of each recorded tunnel: its name, whether the client sent it, its bytes.
+/// One direction of each recording: its name, whether the client sent it, its bytes.
 fn directions() -> Vec<(String, bool, Vec<u8>)> {
-    let all = Transcript::load_all("tunnel-");
-    assert_eq!(all.len(), 7);
+    let all = [Transcript::load_all("tunnel-"), Transcript::load_all("spdy-")].concat();
+    assert_eq!(all.len(), 22);
     let both = all.iter().flat_map(|transcript| [(transcript, true), (transcript, false)]);
     both.map(|(transcript, client)| (transcript.name.clone(), client, recorded(transcript, client)))
         .collect()
+}
+
+/// Those in which kubectl opens one pair after the other.
+fn pair_by_pair() -> impl Iterator<Item = (String, bool, Vec<u8>)> {
+    let all = directions().into_iter();
+    all.filter(|(name, ..)| name.contains("kubectl") && !name.ends_with("-parallel"))
 }
 
 fn headers(reading: &Reading) -> Vec<Headers> {
@@ -37,7 +44,7 @@ fn every_cut_gives_the_same_frames() {
 /// A pair of streams for each connection: the error stream first, which the client ends at once.
 #[test]
 fn kubectl_opens_pairs_of_streams() {
-    for (name, _, wire) in directions().into_iter().filter(|(_, client, _)| *client) {
+    for (name, _, wire) in pair_by_pair().filter(|(_, client, _)| *client) {
         let reading = judge(Limits::new(), &wire, 1);
         let opened: Vec<_> = reading
             .frames
@@ -71,7 +78,7 @@ fn kubectl_opens_pairs_of_streams() {
 /// Without headers, and in the order of the streams.
 #[test]
 fn the_server_replies_to_each() {
-    for (name, client, wire) in directions() {
+    for (name, client, wire) in pair_by_pair() {
         let reading = judge(Limits::new(), &wire, 1);
         let replied = reading.frames.iter().filter_map(|frame| match frame {
             Frame::SynReply { stream, fin, .. } => Some((*stream, *fin)),

@@ -47,7 +47,7 @@ pub fn pod_ports(pod: &Pod, specs: &[PortSpec]) -> Result<Vec<PortMapping>, Port
 /// Ports of a service, and where in a pod of it they lead (protocol.md E.2).
 ///
 /// Of several ports with one number the first counts. A headless service (`clusterIP: None`) leads to its
-/// own numbers, whatever its target ports are, and need not even declare them.
+/// own numbers, whatever its target ports are.
 ///
 /// # Errors
 /// The first spec that means nothing here.
@@ -97,11 +97,9 @@ fn port_of_name(service: &Service, name: &str) -> Result<Port, PortError> {
 }
 
 fn target(service: &Service, pod: &Pod, port: Port) -> Result<Port, PortError> {
-    if service.is_headless() {
-        return Ok(port);
-    }
     let declared = service.spec.ports.iter().find(|declared| declared.port == port.get());
     match declared.map(|declared| &declared.target_port) {
+        Some(_) if service.is_headless() => Ok(port),
         // 0 is no port: there is no target port, and the service's own counts.
         Some(TargetPort::Number(number)) => Ok(Port::new(*number).unwrap_or(port)),
         Some(TargetPort::Name(name)) => named_port(pod, name),
@@ -354,7 +352,12 @@ mod tests {
             {"name": "https", "port": 443, "targetPort": 8443},
             {"name": "http", "port": 80, "targetPort": "nowhere"},
         ]});
-        expect_service(&headless, "443 80 1234", "443 80 1234");
+        expect_service(&headless, "443 80", "443 80");
         expect_service(&headless, "https 1:http", "443 1:80");
+        expect_service(
+            &headless,
+            "1234",
+            "service 'web' does not have a service port 1234; of ports it has 443, 80",
+        );
     }
 }

@@ -260,6 +260,7 @@ pub(crate) fn no_pod(peer: Peer, target: &Target, why: &NoPod) -> Response<Bytes
             status(StatusCode::BAD_REQUEST, &message, None)
         }
         NoPod::Failed(message) => internal(peer, &format!("error dialing backend: {message}")),
+        NoPod::KubeletAnswer { status: code, message } => text(*code, message),
         NoPod::Answer { status: code, message } => shaped(peer, *code, message),
     }
 }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 use portway_driver::Port;
-use portway_driver::proto::handshake::{BearerError, bearer_token};
+use portway_driver::proto::handshake::{self, BearerError};
 
 use crate::{Action, Target};
 
@@ -73,6 +73,9 @@ pub struct Access {
     pub method: Method,
     /// The headers of the request.
     pub headers: HeaderMap,
+    /// What is known of its connection beside that: see
+    /// [`Server::serve_with`](crate::Server::serve_with).
+    pub extensions: Extensions,
     /// Where it came from, if known: see [`ClientAddr`].
     pub client: Option<SocketAddr>,
 }
@@ -100,15 +103,23 @@ impl Access {
     /// # Errors
     /// The latter is there and malformed: Kubernetes answers 401.
     pub fn bearer_token(&self) -> Result<Option<String>, BearerError> {
-        let header = self.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| {
-            let (scheme, token) = value.trim().split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-        });
-        match token.filter(|token| !token.is_empty()) {
-            Some(token) => Ok(Some(token)),
-            None => bearer_token(&self.headers),
-        }
+        bearer_token(&self.headers)
+    }
+}
+
+/// The token in the headers of any request: see [`Access::bearer_token`].
+///
+/// # Errors
+/// The same.
+pub fn bearer_token(headers: &HeaderMap) -> Result<Option<String>, BearerError> {
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| {
+        let (scheme, token) = value.trim().split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    match token.filter(|token| !token.is_empty()) {
+        Some(token) => Ok(Some(token)),
+        None => handshake::bearer_token(headers),
     }
 }
 

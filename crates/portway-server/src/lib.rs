@@ -34,7 +34,7 @@
 //! ```
 //!
 //! A [`Serving`] stops when it is dropped. [`Server::serve`] takes any listener of the driver, and
-//! [`Server::serve_connection`] one connection, such as one with TLS around it.
+//! [`Server::serve_connection`] one connection. [`Server::serve_with`] is for TLS.
 //!
 //! # In a gateway
 //!
@@ -83,7 +83,7 @@
 //!   head of the request as `leftover`. `HyperSocket` makes one of an upgraded connection, whose
 //!   leftover it holds itself. Dropping the future ends the session.
 //! - Where the server is the one that listens, [`Server::with_api`] answers what kubectl asks before it
-//!   forwards, and [`Server::with_fallback`] whatever else there is.
+//!   forwards, and a [`Fallback`] ([`Server::with_fallback`]) whatever else there is.
 //!
 //! # What a client meets
 //!
@@ -124,6 +124,7 @@ mod answer;
 mod api;
 mod authorize;
 mod event;
+mod fallback;
 mod limits;
 mod local_pods;
 mod origins;
@@ -137,14 +138,15 @@ mod wording;
 
 pub use action::{Action, WantedPorts};
 pub use admission::Admission;
-pub use authorize::{Access, Authorize, ClientAddr, Verdict};
+pub use authorize::{Access, Authorize, ClientAddr, Verdict, bearer_token};
 pub use event::ServerEvent;
+pub use fallback::{Body, Fallback};
 pub use limits::Limits;
 pub use local_pods::{LocalPod, LocalPods};
 pub use origins::Origins;
 pub use pod_info::PodInfo;
 pub use pods::{NoPod, PodError, Pods};
-pub use portway_driver::proto::handshake::Peer;
+pub use portway_driver::proto::handshake::{BearerError, Peer};
 pub use server::Server;
 pub use serving::{Serving, Unfinished};
 pub use target::Target;

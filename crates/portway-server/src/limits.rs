@@ -4,6 +4,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub(crate) head: usize,
+    pub(crate) body: usize,
     pub(crate) handshake: Duration,
     pub(crate) dial: Duration,
     pub(crate) handshakes: usize,
@@ -17,6 +18,7 @@ impl Limits {
     pub const fn new() -> Self {
         Self {
             head: 16 * 1024,
+            body: 1024 * 1024,
             handshake: Duration::from_secs(10),
             dial: Duration::from_secs(10),
             handshakes: 256,
@@ -32,6 +34,14 @@ impl Limits {
     pub const fn with_head(mut self, bytes: usize) -> Self {
         const MIN: usize = 8 * 1024;
         self.head = if bytes < MIN { MIN } else { bytes };
+        self
+    }
+
+    /// Bytes of the body of a request for a [`Fallback`](crate::Fallback), the only ones that are read;
+    /// a longer one is answered with 413. Default 1 MiB.
+    #[must_use]
+    pub const fn with_body(mut self, bytes: usize) -> Self {
+        self.body = bytes;
         self
     }
 

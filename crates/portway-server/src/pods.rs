@@ -61,6 +61,14 @@ pub enum NoPod {
     /// It could not be looked up, or its runtime cannot be reached: 500.
     #[error("{0}")]
     Failed(String),
+    /// Its kubelet says something else, in a line of text which an API server passes on as it is.
+    #[error("{status}: {message}")]
+    KubeletAnswer {
+        /// 400 or above.
+        status: StatusCode,
+        /// What the client gets to read.
+        message: String,
+    },
     /// Something else: this status, and this text.
     #[error("{status}: {message}")]
     Answer {

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -11,24 +11,23 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::{Extensions, HeaderValue, Request, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use portway_driver::{HyperIo, Runtime, Sleep, Socket, after};
 
-use crate::{Admission, ClientAddr, Pods, Server};
+use crate::{Admission, Body, Pods, Server};
 
 /// Speaks HTTP until a session is agreed on: then with whom, the connection, and what was read of
-/// the session already.
+/// the session already. `known` is what every request is to say of its connection.
 pub(crate) async fn receive<R: Runtime, P: Pods, S: Socket>(
     server: &Server<R, P>,
     socket: S,
-    client: Option<SocketAddr>,
+    known: Extensions,
 ) -> Option<(Admission<R, P>, S, Bytes)> {
-    let desk = Desk { server: server.clone(), client, state: Arc::default() };
+    let desk = Desk { server: server.clone(), known, state: Arc::default() };
     desk.wait_for_request();
     let at_service = desk.clone();
     let service = service_fn(move |request| {
@@ -55,7 +54,7 @@ pub(crate) async fn receive<R: Runtime, P: Pods, S: Socket>(
 /// Where the requests of one connection are answered.
 struct Desk<R, P: Pods> {
     server: Server<R, P>,
-    client: Option<SocketAddr>,
+    known: Extensions,
     state: Arc<Mutex<State<R, P>>>,
 }
 
@@ -76,29 +75,33 @@ impl<R: Runtime, P: Pods> Desk<R, P> {
         self.lock().patience = Some(deadline);
     }
 
-    async fn answer(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, mut request: Request<Incoming>) -> Response<Sending<R, P>> {
         // What happens now has a limit of its own.
         self.lock().patience = None;
         let upgrade = hyper::upgrade::on(&mut request);
-        let (mut head, _) = request.into_parts();
-        if let Some(client) = self.client {
-            head.extensions.insert(ClientAddr(client));
-        }
-        let mut response = match self.server.decide(&head).await {
+        let (mut head, body) = request.into_parts();
+        head.extensions.extend(self.known.clone());
+        let mut response = match self.server.respond(head, body).await {
             Ok(admission) => {
-                let response = admission.response().map(|()| Bytes::new());
+                let response = admission.response().map(|()| Body::from(Bytes::new()));
                 self.lock().agreed = Some((admission, upgrade));
                 response
             }
             Err(refusal) => refusal,
         };
-        self.wait_for_request();
+        // While a stream goes on it is not the client's turn.
+        let desk = if response.body().is_stream() {
+            Some(self.clone())
+        } else {
+            self.wait_for_request();
+            None
+        };
         let answered = self.count();
         if answered >= self.server.settings.limits.requests && !response.status().is_informational()
         {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response.map(Full::new)
+        response.map(|body| Sending { body, desk })
     }
 
     fn count(&self) -> usize {
@@ -138,12 +141,50 @@ impl<R: Runtime, P: Pods> Desk<R, P> {
 
 impl<R: Clone, P: Pods> Clone for Desk<R, P> {
     fn clone(&self) -> Self {
-        Self { server: self.server.clone(), client: self.client, state: Arc::clone(&self.state) }
+        Self {
+            server: self.server.clone(),
+            known: self.known.clone(),
+            state: Arc::clone(&self.state),
+        }
     }
 }
 
 impl<R, P: Pods> Default for State<R, P> {
     fn default() -> Self {
         Self { patience: None, agreed: None, answered: 0 }
+    }
+}
+
+/// A body on its way. Behind a stream the client's turn begins when it is over.
+struct Sending<R: Runtime, P: Pods> {
+    body: Body,
+    desk: Option<Desk<R, P>>,
+}
+
+impl<R: Runtime, P: Pods> hyper::body::Body for Sending<R, P> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<R: Runtime, P: Pods> Drop for Sending<R, P> {
+    fn drop(&mut self) {
+        if let Some(desk) = &self.desk {
+            desk.wait_for_request();
+        }
     }
 }

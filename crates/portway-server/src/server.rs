@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_lock::Semaphore;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Extensions, Method, Response};
 use portway_driver::proto::handshake::{Accepted, Acceptor, Peer, PortsParameter, Rejection};
 use portway_driver::proto::{Config, ConfigError, Session};
 use portway_driver::{Listener, Net, Port, RelayRules, Runtime, Socket, WireForm, after, until};
 
 use crate::api::{self, Route};
 use crate::authorize::DynAuthorize;
+use crate::fallback::DynFallback;
 use crate::{
-    Access, Action, Admission, Authorize, ClientAddr, Limits, NoPod, Origins, Pods, ServerEvent,
-    Serving, Target, Verdict, WantedPorts, answer, reception,
+    Access, Action, Admission, Authorize, ClientAddr, Fallback, Limits, NoPod, Origins, Pods,
+    ServerEvent, Serving, Target, Verdict, WantedPorts, answer, reception,
 };
 
 /// The kubelet side of port-forward. See the [crate docs](crate) for both ways to use it.
@@ -38,14 +39,13 @@ pub(crate) struct Settings {
     pub(crate) session: Arc<Config>,
     pub(crate) rules: RelayRules,
     api: bool,
-    fallback: Option<Arc<Fallback>>,
+    pub(crate) fallback: Option<Arc<dyn DynFallback>>,
     forms: Vec<WireForm>,
     origins: Origins,
     authorizer: Option<Arc<dyn DynAuthorize>>,
     observer: Option<Arc<Observer>>,
 }
 
-type Fallback = dyn Fn(Request<()>) -> Response<Bytes> + Send + Sync;
 type Observer = dyn Fn(ServerEvent) + Send + Sync;
 
 impl<R: Runtime, P: Pods> Server<R, P> {
@@ -130,13 +130,11 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         self.with(|settings| settings.api = true)
     }
 
-    /// Answers requests for anything but a forward and [the API](Self::with_api); without it they get
-    /// a 404. Web pages do not get here either, but the authorizer is not asked.
+    /// Answers requests for anything but a forward and [the API](Self::with_api) on connections that
+    /// the server reads itself; without it they get a 404. Web pages do not get here either, but the
+    /// authorizer is not asked.
     #[must_use]
-    pub fn with_fallback(
-        self,
-        fallback: impl Fn(Request<()>) -> Response<Bytes> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn with_fallback(self, fallback: impl Fallback) -> Self {
         self.with(|settings| settings.fallback = Some(Arc::new(fallback)))
     }
 
@@ -156,7 +154,7 @@ impl<R: Runtime, P: Pods> Server<R, P> {
     /// # Errors
     /// The listener does not know its address.
     pub fn serve<L: Listener>(&self, listener: L) -> io::Result<Serving> {
-        Serving::start(self.clone(), listener)
+        self.serve_with(listener, |socket, _| async { Ok((socket, Extensions::new())) })
     }
 
     /// Binds an address (port 0 takes a free one) and serves it.
@@ -170,12 +168,34 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         self.serve(self.runtime.bind(addr).await?)
     }
 
+    /// The same with something between the connections and HTTP, such as TLS: `secure` makes the
+    /// socket that HTTP is spoken on, and says what is known of who is at its other end. That is in the
+    /// extensions of every request of the connection, for the [authorizer](Access::extensions) and
+    /// the [fallback](Self::with_fallback). It has the time of
+    /// [`Limits::with_handshake`](crate::Limits::with_handshake); on an error the connection is closed.
+    ///
+    /// # Errors
+    /// The listener does not know its address.
+    pub fn serve_with<L, F, M, S>(&self, listener: L, secure: F) -> io::Result<Serving>
+    where
+        L: Listener,
+        F: Fn(L::Socket, SocketAddr) -> M + Clone + Send + Sync + 'static,
+        M: Future<Output = io::Result<(S, Extensions)>> + Send + 'static,
+        S: Socket,
+    {
+        Serving::start(self.clone(), listener, secure)
+    }
+
     /// Serves one connection: HTTP first, and the session if it comes to one. Ready when the
     /// connection is over; dropping it ends everything at once.
     pub async fn serve_connection<S: Socket>(&self, socket: S) {
         let client = socket.addresses().map(|(_, client)| client);
         // Boxed: what HTTP needs is given back before the bytes begin to move.
-        let reception = Box::pin(reception::receive(self, socket, client));
+        let mut known = Extensions::new();
+        if let Some(client) = client {
+            known.insert(ClientAddr(client));
+        }
+        let reception = Box::pin(reception::receive(self, socket, known));
         if let Some((admission, socket, leftover)) = reception.await {
             admission.run(socket, leftover).await;
         }
@@ -186,7 +206,7 @@ impl<R: Runtime, P: Pods> Server<R, P> {
     ///
     /// # Errors
     /// The request is refused, or is not for a forward: then the answer is that of the
-    /// [API](Self::with_api), of the [fallback](Self::with_fallback), or 404.
+    /// [API](Self::with_api), or 404.
     pub async fn decide(&self, head: &Parts) -> Result<Admission<R, P>, Response<Bytes>> {
         match Target::of_path(head.uri.path()) {
             Some((target, peer)) => self.decide_for(target, peer, head).await,
@@ -269,6 +289,7 @@ impl<R: Runtime, P: Pods> Server<R, P> {
             action: action.clone(),
             method: head.method.clone(),
             headers: head.headers.clone(),
+            extensions: head.extensions.clone(),
             client: asked.client(),
         };
         match authorizer.ask(access).await {
@@ -298,12 +319,19 @@ impl<R: Runtime, P: Pods> Server<R, P> {
         }
         match Route::of_path(path).filter(|_| self.settings.api) {
             Some(route) => self.answer_api(route, head).await,
-            None => match &self.settings.fallback {
-                Some(fallback) => fallback(Request::from_parts(head.clone(), ())),
-                None if within => answer::no_resource(),
-                None => answer::no_route(),
-            },
+            None if within => answer::no_resource(),
+            None => answer::no_route(),
         }
+    }
+
+    /// The server's own [API](Self::with_api) has this.
+    pub(crate) fn is_in_api(&self, head: &Parts) -> bool {
+        self.settings.api && Route::of_path(head.uri.path()).is_some()
+    }
+
+    /// No web page asks that nobody allowed.
+    pub(crate) fn is_welcome(&self, head: &Parts) -> bool {
+        self.settings.origins.allow(&head.headers)
     }
 
     async fn answer_api(&self, route: Route, head: &Parts) -> Response<Bytes> {

@@ -1,14 +1,16 @@
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
-use portway_driver::{Lifecycle, Listener, Presence, Runtime, Socket};
+use http::Extensions;
+use portway_driver::{Lifecycle, Listener, Presence, Runtime, Socket, after, until};
 
 use crate::admission::Ends;
-use crate::{Pods, Server, ServerEvent, reception};
+use crate::{ClientAddr, Pods, Server, ServerEvent, reception};
 
 /// A listener that is being served. Dropping it ends everything at once;
 /// [`shutdown`](Self::shutdown) lets sessions finish.
@@ -26,17 +28,26 @@ pub struct Unfinished {
 }
 
 impl Serving {
-    pub(crate) fn start<R: Runtime, P: Pods, L: Listener>(
+    pub(crate) fn start<R, P, L, F, M, S>(
         server: Server<R, P>,
         listener: L,
-    ) -> io::Result<Self> {
+        secure: F,
+    ) -> io::Result<Self>
+    where
+        R: Runtime,
+        P: Pods,
+        L: Listener,
+        F: Fn(L::Socket, SocketAddr) -> M + Clone + Send + Sync + 'static,
+        M: Future<Output = io::Result<(S, Extensions)>> + Send + 'static,
+        S: Socket,
+    {
         let local = listener.local_addr()?;
         if !local.ip().is_loopback() && !server.is_guarded() {
             tracing::warn!(%local, "no authorizer: anybody who reaches this address reaches the pods");
         }
         let life = Arc::new(Lifecycle::new(server.runtime.clone()));
         let runtime = server.runtime.clone();
-        runtime.spawn(accept(life.door(), server, listener, Arc::clone(&life)));
+        runtime.spawn(accept(life.door(), server, listener, secure, Arc::clone(&life)));
         Ok(Self { local, life })
     }
 
@@ -77,12 +88,20 @@ impl fmt::Debug for Serving {
 
 /// Accepts until told to stop. An error of the system is waited out. The presence is the first
 /// parameter because that is dropped last: after the listener.
-async fn accept<R: Runtime, P: Pods, L: Listener>(
+async fn accept<R, P, L, F, M, S>(
     _presence: Presence,
     server: Server<R, P>,
     mut listener: L,
+    secure: F,
     life: Arc<Lifecycle>,
-) {
+) where
+    R: Runtime,
+    P: Pods,
+    L: Listener,
+    F: Fn(L::Socket, SocketAddr) -> M + Clone + Send + Sync + 'static,
+    M: Future<Output = io::Result<(S, Extensions)>> + Send + 'static,
+    S: Socket,
+{
     const RETRY: Duration = Duration::from_millis(100);
     let handshakes = Arc::new(Semaphore::new(server.settings.limits.handshakes));
     while let Some(place) = life.accepting(handshakes.acquire_arc()).await {
@@ -92,7 +111,7 @@ async fn accept<R: Runtime, P: Pods, L: Listener>(
             Some(Ok((socket, client))) => {
                 let presence = life.connection();
                 let connection = Connection { server: server.clone(), client, place, presence };
-                server.runtime.spawn(connection.serve(socket));
+                server.runtime.spawn(connection.serve(socket, secure.clone()));
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "cannot accept");
@@ -115,11 +134,33 @@ struct Connection<R, P> {
 }
 
 impl<R: Runtime, P: Pods> Connection<R, P> {
-    async fn serve<S: Socket>(self, socket: S) {
+    async fn serve<T, F, M, S>(self, socket: T, secure: F)
+    where
+        T: Socket,
+        F: Fn(T, SocketAddr) -> M + Send,
+        M: Future<Output = io::Result<(S, Extensions)>> + Send + 'static,
+        S: Socket,
+    {
         let Self { server, client, place, presence } = self;
         let life = presence.life();
         // Boxed: what HTTP needs is given back before the bytes begin to move.
-        let reception = Box::pin(reception::receive(&server, socket, Some(client)));
+        let reception = Box::pin(async {
+            let deadline = after(server.runtime.now(), server.settings.limits.handshake);
+            let (socket, mut known) =
+                match until(&server.runtime, deadline, secure(socket, client)).await {
+                    Ok(Ok(secured)) => secured,
+                    Ok(Err(error)) => {
+                        tracing::debug!(%client, %error, "connection could not be secured");
+                        return None;
+                    }
+                    Err(_) => {
+                        tracing::debug!(%client, "connection was not secured in time");
+                        return None;
+                    }
+                };
+            known.insert(ClientAddr(client));
+            reception::receive(&server, socket, known).await
+        });
         let received = life.accepting(reception).await;
         drop(place);
         let Some(Some((admission, mut socket, leftover))) = received else { return };

@@ -205,7 +205,8 @@ async fn what_is_not_there_is_a_status<R: Runtime + Net>(rt: R) {
 }
 
 async fn a_fallback_comes_behind_the_api<R: Runtime + Net>(rt: R) {
-    let fallback = |request: Request<()>| Response::new(Bytes::from(request.uri().to_string()));
+    let fallback =
+        |request: Request<Bytes>| async move { Response::new(request.uri().to_string().into()) };
     let server = server(&rt).with_api().with_fallback(fallback);
     let serving = server.listen(LOCALHOST).await.unwrap();
     let ask = |path: &str| Raw::ask(serving.local_addr(), &get(path, ""));

@@ -17,11 +17,9 @@ use portway_driver::{
 use portway_server::{ServerEvent, Serving};
 
 on_every_runtime!(
-    echo_through_a_local_port,
     echo_in_process_in_every_form,
     a_tunnel_opens_a_port_as_often_as_wanted_and_v4_once,
     the_last_handle_that_is_dropped_ends_the_session,
-    five_megabytes_from_a_pod_that_speaks_first,
     a_refused_port_is_told_in_words,
     a_reset_of_the_pod_is_told_in_words,
     what_a_pod_said_before_it_hung_up_on_an_upload_arrives,
@@ -98,22 +96,6 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
 }
 
-async fn echo_through_a_local_port<R: Runtime + Net>(rt: R) {
-    let serving = server(&rt).listen(LOCALHOST).await.unwrap();
-    let mapping = Mapping::new(0, echo_pod());
-    let listening = rt.listen(connector(&rt, &serving), [mapping], Options::new()).await.unwrap();
-    let mut program = local(listening.local_addr());
-    for text in [&b"hi there"[..], b"\n", &pattern(300_000)] {
-        let mut back = vec![0; text.len()];
-        let mut writer = program.try_clone().unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(move || writer.write_all(text).unwrap());
-            program.read_exact(&mut back).unwrap();
-        });
-        assert!(back == text);
-    }
-}
-
 async fn echo_in_process_in_every_form<R: Runtime + Net>(rt: R) {
     let serving = server(&rt).listen(LOCALHOST).await.unwrap();
     let port = echo_pod();
@@ -174,27 +156,6 @@ async fn the_last_handle_that_is_dropped_ends_the_session<R: Runtime + Net>(rt: 
         let next = || events.recv_timeout(PATIENCE).unwrap();
         while !matches!(next(), ServerEvent::Ended { .. }) {}
     }
-}
-
-async fn five_megabytes_from_a_pod_that_speaks_first<R: Runtime + Net>(rt: R) {
-    const LEN: usize = 5 * 1024 * 1024;
-    let port = pod(|mut stream| {
-        stream.write_all(&pattern(LEN)).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let _ = stream.read(&mut [0]);
-    });
-    let serving = server(&rt).listen(LOCALHOST).await.unwrap();
-
-    let mut stream = stream(&rt, connector(&rt, &serving), port, Options::new()).await;
-    let (all, error) = read_to_end(&mut stream).await;
-    assert_eq!((all.len(), error), (LEN, None));
-    assert!(all == pattern(LEN));
-
-    let mapping = Mapping::new(0, port);
-    let listening = rt.listen(connector(&rt, &serving), [mapping], Options::new()).await.unwrap();
-    let mut all = Vec::new();
-    local(listening.local_addr()).read_to_end(&mut all).unwrap();
-    assert!(all == pattern(LEN), "{}", all.len());
 }
 
 async fn a_refused_port_is_told_in_words<R: Runtime + Net>(rt: R) {

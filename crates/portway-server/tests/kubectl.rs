@@ -6,11 +6,10 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use common::program::{self, *};
 use common::*;
 use portway_driver::proto::CloseReason;
 use portway_driver::{Net, Port, RelayRules, Runtime, WireForm};
@@ -97,49 +96,7 @@ fn run<E: Env>(caller: Option<Caller>, body: impl AsyncFnOnce(E::R, Caller)) {
 }
 
 fn open(kubectl: &Kubectled, port: Port) -> TcpStream {
-    let stream = TcpStream::connect(kubectl.addr(port.get())).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream
-}
-
-fn echoes(stream: &mut TcpStream, said: &[u8]) {
-    stream.write_all(said).unwrap();
-    let mut back = vec![0; said.len()];
-    stream.read_exact(&mut back).unwrap();
-    assert_eq!(back, said);
-}
-
-/// A pod that echoes, and how many connections it has at the moment.
-fn counted_pod() -> (Port, Arc<AtomicUsize>) {
-    let open = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&open);
-    let port = pod(move |mut stream| {
-        counter.fetch_add(1, Ordering::SeqCst);
-        let mut from = stream.try_clone().unwrap();
-        let _ = std::io::copy(&mut from, &mut stream);
-        counter.fetch_sub(1, Ordering::SeqCst);
-    });
-    (port, open)
-}
-
-/// Sessions that were opened and that have ended.
-fn sessions(events: &Receiver<ServerEvent>) -> (usize, usize) {
-    let (opened, ended): (Vec<_>, Vec<_>) = events
-        .try_iter()
-        .filter(|event| matches!(event, ServerEvent::Opened { .. } | ServerEvent::Ended { .. }))
-        .partition(|event| matches!(event, ServerEvent::Opened { .. }));
-    (opened.len(), ended.len())
-}
-
-#[track_caller]
-fn soon(what: &str, mut is: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !is() {
-        assert!(Instant::now() < deadline, "not yet: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    program::open(kubectl.addr(port.get()))
 }
 
 async fn one_program_echoes<R: Runtime + Net>(rt: R, caller: Caller) {
@@ -233,66 +190,12 @@ fn died_of(exit: &KubectlExit, port: Port, cause: &str) {
     }
 }
 
-/// Noise that tells every position of a transfer from every other.
-struct Noise(u64);
-
-impl Noise {
-    const fn new() -> Self {
-        Self(0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn fill(&mut self, block: &mut [u8]) {
-        for chunk in block.chunks_mut(8) {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            chunk.copy_from_slice(&self.0.to_le_bytes()[..chunk.len()]);
-        }
-    }
-}
-
-const BLOCK: usize = 64 * 1024;
-const BLOCKS: usize = 1024;
-
-fn send_noise(stream: &mut TcpStream) {
-    let mut noise = Noise::new();
-    let mut block = vec![0; BLOCK];
-    for _ in 0..BLOCKS {
-        noise.fill(&mut block);
-        stream.write_all(&block).unwrap();
-    }
-}
-
-fn expect_noise(stream: &mut TcpStream) {
-    let mut noise = Noise::new();
-    let (mut block, mut expected) = (vec![0; BLOCK], vec![0; BLOCK]);
-    for index in 0..BLOCKS {
-        noise.fill(&mut expected);
-        stream.read_exact(&mut block).unwrap();
-        assert!(block == expected, "block {index}");
-    }
-}
-
 async fn sixty_four_mebibytes_arrive_each_way<R: Runtime + Net>(rt: R, caller: Caller) {
     let serving = server(&rt).with_api().listen(LOCALHOST).await.unwrap();
-    let source = pod(|mut stream| {
-        stream.read_exact(&mut [0]).unwrap();
-        send_noise(&mut stream);
-    });
-    let sink = pod(|mut stream| {
-        expect_noise(&mut stream);
-        stream.write_all(b"all of it").unwrap();
-    });
+    let (source, sink) = (source_pod(), sink_pod());
     let kubectl = caller.start(&serving, &[source, sink]);
-    let mut down = open(&kubectl, source);
-    down.write_all(b"?").unwrap();
-    expect_noise(&mut down);
-    assert_eq!(down.read(&mut [0]).unwrap(), 0);
-    let mut up = open(&kubectl, sink);
-    send_noise(&mut up);
-    let mut answer = [0; 9];
-    up.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"all of it");
+    downloads(&mut open(&kubectl, source));
+    uploads(&mut open(&kubectl, sink));
 }
 
 async fn an_interrupt_frees_everything<R: Runtime + Net>(rt: R, caller: Caller) {

@@ -33,19 +33,13 @@ on_every_runtime!(
     a_server_that_is_gone_is_no_event_of_nobody,
     a_session_that_fell_silent_costs_no_connection_a_byte,
     a_session_cut_under_a_request_costs_no_byte_and_no_end,
-    what_a_pod_may_have_got_is_not_sent_again,
     a_second_failure_is_the_connections,
-    a_session_that_fails_its_check_is_not_used_again,
     nothing_is_used_again_that_may_lead_to_a_pod_that_is_gone,
     a_v4_server_is_asked_once_for_more,
     shared_sessions_are_filled_before_another_is_dialled,
-    programs_that_come_at_once_share_one_dial,
-    the_loss_of_a_shared_session_ends_only_what_is_on_it,
-    shared_falls_back_on_v4,
     who_does_not_read_stops_nobody,
     who_waits_for_the_end_leaves_the_session_to_the_next,
     who_is_answered_after_the_end_keeps_the_session,
-    one_lingerer_too_many_ends_the_longest_silent,
     a_shutdown_takes_leave_of_what_waits,
     a_dropped_listener_takes_leave_of_what_waits,
     a_shutdown_does_not_wait_for_a_server_that_is_silent,
@@ -409,32 +403,6 @@ async fn a_session_cut_under_a_request_costs_no_byte_and_no_end<R: Runtime + Net
     assert!(recorded.try_recv().is_err(), "once");
 }
 
-async fn what_a_pod_may_have_got_is_not_sent_again<R: Runtime + Net>(rt: R) {
-    let (sender, reached) = channel();
-    let port = pod(move |mut stream| {
-        stream.read_exact(&mut [0; 5]).unwrap();
-        sender.send(()).unwrap();
-        let _ = stream.read(&mut [0]);
-    });
-    let peer = peer(&rt, BOTH).await;
-    let wire = Wire::to(peer.serving.local_addr());
-    let connector = at(&rt, wire.addr());
-    let options = options().with_spare(true);
-    let listening = rt.listen(connector, [Mapping::new(0, port)], options).await.unwrap();
-    idle(&rt, &listening, 1).await;
-    let mut stream = program(listening.local_addr());
-    stream.write_all(b"hello").unwrap();
-    eventually(&rt, "the pod has it", || reached.try_recv().is_ok()).await;
-    // The answer to the opening came before that.
-    pause(&rt, ms(100)).await;
-    wire.cut(0, 2);
-    let end = aside(&rt, move || stream.read(&mut [0]).unwrap_err().kind()).await;
-    assert_eq!(end, ErrorKind::ConnectionReset);
-    pause(&rt, ms(100)).await;
-    assert!(reached.try_recv().is_err());
-    assert_eq!(listening.stats().broken, 1);
-}
-
 async fn a_second_failure_is_the_connections<R: Runtime + Net>(rt: R) {
     let peer = peer(&rt, BOTH).await;
     let config = Config::client().with_open_timeout(ms(1_000));
@@ -458,30 +426,6 @@ async fn a_second_failure_is_the_connections<R: Runtime + Net>(rt: R) {
         }
     }
     assert_eq!(said, ["accepted", "connected", "retried", "failed"]);
-}
-
-async fn a_session_that_fails_its_check_is_not_used_again<R: Runtime + Net>(rt: R) {
-    let peer = peer(&rt, BOTH).await;
-    let wire = Wire::to(peer.serving.local_addr());
-    let config = Config::client().with_check_timeout(ms(200)).with_close_timeout(ms(100));
-    let listening = rt
-        .listen(at(&rt, wire.addr()), [Mapping::new(0, echo_pod())], options().with_session(config))
-        .await
-        .unwrap();
-    let mut stream = program(listening.local_addr());
-    echo(&mut stream, b"hello");
-    wire.freeze();
-    // A reset ends the stream without the server's help.
-    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-    drop(stream);
-    eventually(&rt, "the end", || listening.stats().open == 0).await;
-    pause(&rt, ms(50)).await;
-    let mut events = listening.events();
-    let mut stream = program(listening.local_addr());
-    echo(&mut stream, b"hello");
-    assert_eq!(origin(&mut events).await, SessionOrigin::Dialled);
-    pause(&rt, ms(300)).await;
-    assert_eq!(listening.stats().idle, 0);
 }
 
 async fn nothing_is_used_again_that_may_lead_to_a_pod_that_is_gone<R: Runtime + Net>(rt: R) {
@@ -555,47 +499,6 @@ async fn shared_sessions_are_filled_before_another_is_dialled<R: Runtime + Net>(
     assert_eq!(listening.stats().dialled, 2);
     drop(all);
     idle(&rt, &listening, 2).await;
-}
-
-async fn programs_that_come_at_once_share_one_dial<R: Runtime + Net>(rt: R) {
-    let peer = peer(&rt, BOTH).await;
-    let connector = at(&rt, peer.serving.local_addr());
-    let mapping = Mapping::new(0, echo_pod());
-    let listening = rt.listen(connector, [mapping], shared(16)).await.unwrap();
-    let mut all: Vec<_> = (0..16).map(|_| program(listening.local_addr())).collect();
-    all.iter_mut().for_each(|stream| echo(stream, b"hello"));
-    assert_eq!(listening.stats().dialled, 1);
-}
-
-async fn the_loss_of_a_shared_session_ends_only_what_is_on_it<R: Runtime + Net>(rt: R) {
-    let peer = peer(&rt, BOTH).await;
-    let wire = Wire::to(peer.serving.local_addr());
-    let mapping = Mapping::new(0, echo_pod());
-    let listening = rt.listen(at(&rt, wire.addr()), [mapping], shared(3)).await.unwrap();
-    let mut all = Vec::new();
-    for _ in 0..4 {
-        let mut stream = program(listening.local_addr());
-        echo(&mut stream, b"hello");
-        all.push(stream);
-    }
-    assert_eq!(wire.accepted(), 2);
-    wire.cut(0, 1);
-    let mut last = all.pop().unwrap();
-    for mut stream in all {
-        let end = aside(&rt, move || stream.read(&mut [0]).unwrap_err().kind()).await;
-        assert_eq!(end, ErrorKind::ConnectionReset);
-    }
-    echo(&mut last, b"still here");
-}
-
-async fn shared_falls_back_on_v4<R: Runtime + Net>(rt: R) {
-    let peer = peer(&rt, &[WireForm::V4]).await;
-    let connector = at(&rt, peer.serving.local_addr());
-    let mapping = Mapping::new(0, echo_pod());
-    let listening = rt.listen(connector, [mapping], shared(4)).await.unwrap();
-    let mut all: Vec<_> = (0..4).map(|_| program(listening.local_addr())).collect();
-    all.iter_mut().for_each(|stream| echo(stream, b"hello"));
-    assert_eq!(listening.stats().dialled, 4);
 }
 
 async fn who_does_not_read_stops_nobody<R: Runtime + Net>(rt: R) {
@@ -684,40 +587,6 @@ async fn who_is_answered_after_the_end_keeps_the_session<R: Runtime + Net>(rt: R
         let read = aside(&rt, move || stream.read_to_end(&mut all)).await.unwrap();
         assert_eq!(read, answer - usize::from(port == talker));
     }
-}
-
-async fn one_lingerer_too_many_ends_the_longest_silent<R: Runtime + Net>(rt: R) {
-    let peer = peer(&rt, BOTH).await;
-    let (port, recorded) = recording_pod();
-    let long = Duration::from_secs(60);
-    let policy = HalfClose::WhenIdle { unanswered: long, answered: long };
-    let options =
-        options().with_session(Config::client().with_half_close(policy)).with_max_lingering(2);
-    let connector = at(&rt, peer.serving.local_addr());
-    let listening = rt.listen(connector, [Mapping::new(0, port)], options).await.unwrap();
-    let mut all = Vec::new();
-    for name in [b"one", b"two", b"six"] {
-        let mut stream = program(listening.local_addr());
-        stream.write_all(name).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        all.push(stream);
-        let sent = 3 * all.len() as u64;
-        eventually(&rt, "it is sent", || listening.stats().bytes_up == sent).await;
-        pause(&rt, ms(100)).await;
-    }
-    let mut first = all.remove(0);
-    let mut answer = String::new();
-    let answer = aside(&rt, move || first.read_to_string(&mut answer).map(|_| answer)).await;
-    assert_eq!(answer.unwrap(), "got it");
-    assert_eq!(recorded.recv().unwrap(), b"one");
-    pause(&rt, ms(200)).await;
-    assert!(recorded.try_recv().is_err(), "the others wait on");
-    // A place is free again.
-    let mut stream = program(listening.local_addr());
-    stream.write_all(b"ten").unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
-    let second = aside(&rt, move || recorded.recv().unwrap()).await;
-    assert_eq!(second, b"two");
 }
 
 /// How the sessions of a server have ended.

@@ -223,6 +223,10 @@ async fn refusals_of_a_kubelet_are_those_of_the_transcripts<R: Runtime + Net>(rt
     let serving = server(&rt).listen(LOCALHOST).await.unwrap();
     for transcript in Transcript::load_all("refused-") {
         let name = &transcript.name;
+        // What an old kubelet says to an offer that ours takes.
+        if name == "refused-tunnel" {
+            continue;
+        }
         let path = transcript.request[0].split(' ').nth(1).unwrap();
         let query = path.split_once('?').unwrap().1.replace("ports=", "port=");
         let header = |name: &str, lines: &[String]| {
@@ -310,8 +314,8 @@ async fn other_methods_and_paths_are_refused<R: Runtime + Net>(rt: R) {
 }
 
 async fn the_fallback_answers_everything_else<R: Runtime + Net>(rt: R) {
-    let fallback = |request: Request<()>| {
-        let mut response = Response::new(Bytes::from(format!("you want {}", request.uri())));
+    let fallback = |request: Request<Bytes>| async move {
+        let mut response = Response::new(format!("you want {}", request.uri()).into());
         *response.status_mut() = StatusCode::ACCEPTED;
         response
     };

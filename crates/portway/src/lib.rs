@@ -8,6 +8,9 @@
 //! | `smol` | `Smol` | smol |
 //! | `async-std` | `AsyncStd` | async-std, which is discontinued: for programs that run on it today |
 //!
+//! The feature `kube` adds the module `kube`: forwards over a `kube::Client`, to anything that pods stand
+//! behind. It runs on tokio, and so turns that on.
+//!
 //! None is on by default, none brings another one with it, and any of them go together. A runtime of
 //! your own is [two traits](Runtime) away, with no feature at all.
 //!
@@ -39,6 +42,8 @@ pub use portway_driver::*;
 
 #[cfg(feature = "async-std")]
 pub use portway_async_std::{AsyncStd, AsyncStdListener, AsyncStdSleep, AsyncStdSocket};
+#[cfg(feature = "kube")]
+pub use portway_kube as kube;
 #[cfg(feature = "smol")]
 pub use portway_smol::{Smol, SmolListener, SmolSleep, SmolSocket};
 #[cfg(feature = "tokio")]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use portway::{Tokio, WireForm};
 use portway_server::{LocalPod, LocalPods, Server, ServerEvent, Serving};
+use portway_testcluster::{Program, TestCluster};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,8 +38,11 @@ const ENDING: &[(&str, &str)] = &[
     ("postgres", "apple\npear\nGoodbye\n"),
 ];
 
-/// Those that go on until they are stopped.
+/// Those that go on until they are stopped, one on each runtime.
 const LISTENING: &[&str] = &["listen_tokio", "listen_smol", "listen_async_std"];
+
+/// The one that takes its cluster from a kubeconfig.
+const KUBE: &str = "listen_kube";
 
 #[test]
 fn each_says_what_it_is_to_say() {
@@ -55,9 +59,26 @@ fn each_says_what_it_is_to_say() {
 
 #[test]
 fn listening_without_arguments_leads_into_a_pod_of_its_own() {
-    for name in LISTENING {
+    for name in LISTENING.iter().chain([&KUBE]) {
         Running::start(name, &[]).echoes();
     }
+}
+
+#[test]
+fn listening_leads_to_a_target_of_the_cluster_of_the_kubeconfig() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let cluster =
+        runtime.block_on(TestCluster::start(&Tokio::new(runtime.handle().clone()))).unwrap();
+    let web = cluster.deployment("web", 2).namespace("lab");
+    web.port("echo", 7, Program::echo()).create();
+    let folder = std::env::temp_dir().join(format!("portway-listen-kube-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let kubeconfig = folder.join("config");
+    std::fs::write(&kubeconfig, cluster.kubeconfig().unwrap()).unwrap();
+    let mut command = Command::new(built(KUBE));
+    command.env("KUBECONFIG", &kubeconfig).args(["-n", "lab", "deployment/web", ":echo"]);
+    Running::of(command).echoes();
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -87,7 +108,7 @@ fn none_is_left_out() {
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    let run = ENDING.iter().map(|(name, _)| *name).chain(LISTENING.iter().copied());
+    let run = ENDING.iter().map(|(name, _)| *name).chain(LISTENING.iter().copied()).chain([KUBE]);
     assert_eq!(there, run.map(str::to_owned).collect());
     let readme = include_str!("../../../README.md");
     for name in there {
@@ -116,7 +137,12 @@ struct Running {
 impl Running {
     fn start(name: &str, args: &[&str]) -> Self {
         let mut command = Command::new(built(name));
-        let mut process = command.args(args).stdout(Stdio::piped()).spawn().unwrap();
+        command.args(args);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(process.stdout.take().unwrap());
         Self { process, stdout }
     }

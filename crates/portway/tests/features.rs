@@ -24,6 +24,9 @@ const RUNTIMES: &[Runtime] = &[
     },
 ];
 
+/// What is over a runtime and no runtime itself, and what its feature turns on besides.
+const OVER: &[(&str, &str)] = &[("kube", "tokio")];
+
 /// What smol and async-std are made of.
 const COMMON: &[&str] = &["async-io", "async-executor", "blocking"];
 
@@ -49,6 +52,23 @@ fn a_feature_brings_its_runtime_and_no_other() {
 }
 
 #[test]
+fn what_is_over_a_runtime_brings_that_and_no_other() {
+    for (feature, runtime) in OVER {
+        let tree = Tree::with(&[feature]);
+        assert!(
+            tree.crates.contains_key(*feature)
+                && tree.crates.contains_key(&format!("portway-{feature}"))
+        );
+        tree.has_none_but(&[runtime]);
+        tree.lacks(COMMON);
+    }
+    for runtime in RUNTIMES {
+        let names: Vec<_> = OVER.iter().map(|(feature, _)| *feature).collect();
+        Tree::with(&[runtime.feature]).lacks(&names);
+    }
+}
+
+#[test]
 fn features_add_up() {
     let all: Vec<_> = RUNTIMES.iter().map(|runtime| runtime.feature).collect();
     Tree::with(&all).has_none_but(&all);
@@ -64,7 +84,8 @@ fn every_feature_is_held_apart_here_and_none_is_on_by_default() {
     let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().unwrap();
     let portway = metadata.packages.iter().find(|package| package.name == "portway").unwrap();
     let there: BTreeSet<_> = portway.features.keys().map(String::as_str).collect();
-    assert_eq!(there, RUNTIMES.iter().map(|runtime| runtime.feature).collect());
+    let over = OVER.iter().map(|(feature, _)| *feature);
+    assert_eq!(there, RUNTIMES.iter().map(|runtime| runtime.feature).chain(over).collect());
 }
 
 /// What is built into a program that depends on `portway`: each crate with its features.

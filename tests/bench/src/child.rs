@@ -1,23 +1,30 @@
 use std::env;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use portway_interop::{KubectlForward, Kubectled};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::ALLOCATOR;
+use crate::site::PORTS;
 
-/// This program again, in another role and process. Killed when dropped.
+/// A process that listens. Killed when dropped.
 pub(crate) struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    program: Program,
     /// Where it listens: one address a port of [`crate::site::PORTS`], or one for all.
     pub(crate) addrs: Vec<SocketAddr>,
+}
+
+enum Program {
+    /// This program again, in another role.
+    Ours(Child, ChildStdin, BufReader<ChildStdout>),
+    Kubectl(Kubectled),
 }
 
 /// What a process has used since it began.
@@ -25,15 +32,27 @@ pub(crate) struct Process {
 pub(crate) struct Usage {
     /// User and system, of all threads.
     pub(crate) cpu: Duration,
-    pub(crate) allocations: u64,
+    /// Where the process counts them.
+    pub(crate) allocations: Option<u64>,
 }
 
 impl Usage {
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             cpu: self.cpu.saturating_sub(before.cpu),
-            allocations: self.allocations - before.allocations,
+            allocations: self.allocations.zip(before.allocations).map(|(now, then)| now - then),
         }
+    }
+
+    /// What the system has counted, in steps of 10 ms, those of its threads that have ended included.
+    pub(crate) fn of(pid: u32) -> Self {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("there is /proc");
+        // The name in brackets may hold anything; behind it user and system time are 12th and 13th.
+        let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|field| field.parse::<u64>().expect("ticks")).sum();
+        let a_second = rustix::param::clock_ticks_per_second();
+        Self { cpu: Duration::from_millis(ticks * 1_000 / a_second), allocations: None }
     }
 }
 
@@ -46,44 +65,61 @@ impl Process {
             .spawn()
             .expect("start this program again");
         let stdin = child.stdin.take().expect("piped");
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut process = Self { child, stdin, stdout, addrs: Vec::new() };
-        let line = process.line();
-        process.addrs = line
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let line = line(&mut stdout);
+        let addrs: Vec<SocketAddr> = line
             .split_whitespace()
             .map(|addr| addr.parse().unwrap_or_else(|_| panic!("{args:?} said {line:?}")))
             .collect();
-        assert!(!process.addrs.is_empty(), "{args:?} did not start");
-        process
+        assert!(!addrs.is_empty(), "{args:?} did not start");
+        Self { program: Program::Ours(child, stdin, stdout), addrs }
+    }
+
+    /// On the core of the forwarders.
+    pub(crate) fn kubectl(forward: KubectlForward) -> Self {
+        pin(1);
+        let kubectl = forward.start().unwrap_or_else(|exit| panic!("kubectl ended: {exit:?}"));
+        pin(0);
+        let addrs = PORTS.map(|port| kubectl.addr(port)).to_vec();
+        Self { program: Program::Kubectl(kubectl), addrs }
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Exact: the process reads its own clock.
-    pub(crate) fn usage(&mut self) -> Usage {
-        self.stdin.write_all(b"usage\n").expect("ask");
-        let line = self.line();
-        let (cpu, allocations) = line.trim().split_once(' ').expect("two numbers");
-        Usage {
-            cpu: Duration::from_nanos(cpu.parse().expect("nanoseconds")),
-            allocations: allocations.parse().expect("a number"),
+        match &self.program {
+            Program::Ours(child, ..) => child.id(),
+            Program::Kubectl(kubectl) => kubectl.pid(),
         }
     }
 
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("hear from the process");
-        line
+    /// Exact for our own: they read their clock themselves.
+    pub(crate) fn usage(&mut self) -> Usage {
+        let (stdin, stdout) = match &mut self.program {
+            Program::Ours(_, stdin, stdout) => (stdin, stdout),
+            Program::Kubectl(kubectl) => return Usage::of(kubectl.pid()),
+        };
+        stdin.write_all(b"usage\n").expect("ask");
+        let line = line(stdout);
+        let (cpu, allocations) = line.trim().split_once(' ').expect("two numbers");
+        Usage {
+            cpu: Duration::from_nanos(cpu.parse().expect("nanoseconds")),
+            allocations: Some(allocations.parse().expect("a number")),
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Program::Ours(child, ..) = &mut self.program {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
+}
+
+fn line(stdout: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("hear from the process");
+    line
 }
 
 /// In the child: says where it listens, then answers questions until its parent is gone.
@@ -114,6 +150,14 @@ pub(crate) fn pin(core: usize) {
     if let Err(error) = sched_setaffinity(None, &cores) {
         eprintln!("not pinned to core {core}: {error}");
     }
+}
+
+/// For this process and those that it starts: as many descriptors as the system allows. How many.
+pub(crate) fn allow_many_descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let allowed = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let many = if allowed.is_ok() { limit.maximum } else { limit.current };
+    many.map_or(usize::MAX, |many| many.try_into().unwrap_or(usize::MAX))
 }
 
 /// Counts the system calls of a process for as long as `work` takes, without slowing it down much.

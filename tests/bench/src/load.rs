@@ -110,26 +110,19 @@ pub(crate) fn storm(forwarder: &Process, at_a_time: usize, count: usize) -> f64 
     count / start.elapsed().as_secs_f64()
 }
 
-/// Memory that the process holds for each of many idle connections after each has moved a MiB both
-/// ways, and while they are still open.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Idle {
-    /// Resident, in KiB.
-    pub(crate) kib: f64,
-}
-
-pub(crate) fn idle(forwarder: &Process, connections: usize) -> Idle {
-    const BURST: usize = 1024 * 1024;
+/// Resident memory in KiB that the process holds for each of many idle connections, after each has
+/// moved so many bytes both ways, and while they are still open.
+pub(crate) fn idle(forwarder: &Process, connections: usize, bytes: usize) -> f64 {
     // What the first connections set up is not any connection's.
     for _ in 0..4 {
-        burst(&open(forwarder.addrs[index(ECHO)]), BURST);
+        burst(&open(forwarder.addrs[index(ECHO)]), bytes);
     }
     thread::sleep(Duration::from_secs(1));
     let before = resident_kib(forwarder.id());
     let mut open_ones = Vec::new();
     for _ in 0..connections {
         let stream = open(forwarder.addrs[index(ECHO)]);
-        burst(&stream, BURST);
+        burst(&stream, bytes);
         open_ones.push(stream);
     }
     thread::sleep(Duration::from_secs(2));
@@ -140,7 +133,7 @@ pub(crate) fn idle(forwarder: &Process, connections: usize) -> Idle {
     }
     #[allow(clippy::cast_precision_loss, reason = "KiB of one process")]
     let kib = after.saturating_sub(before) as f64 / connections as f64;
-    Idle { kib }
+    kib
 }
 
 fn burst(stream: &TcpStream, bytes: usize) {

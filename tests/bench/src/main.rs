@@ -40,8 +40,8 @@ usage: portway-bench [--quick] [--form FORM] [--only FORWARDER]... [--skip-kuber
 
   --quick            fewer and smaller rounds
   --form FORM        v4, tunnel, spdy or all of them, which is the default
-  --only FORWARDER   tokio, tokio-current, smol or relay-default; tokio@512 reads 512 KiB at a time, and
-                     so on. The 64 KiB relay, which everything is compared with, is always there
+  --only FORWARDER   tokio, tokio-current, smol, async-std, kubectl, kube-rs or relay-default; tokio@512 reads
+                     512 KiB at a time, and so on. The 64 KiB relay, which everything is compared with, is always there
   --skip-kubernetes  nothing in front of Kubernetes' own server
   --skip-small       bulk only: no latency, no connects, no memory
 ";

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::child::{Process, count_syscalls, pin};
+use crate::child::{Process, allow_many_descriptors, count_syscalls, pin};
 use crate::form::Form;
 use crate::forwarder::Forwarder;
 use crate::load::{Bulk, Way, bulk, connects, echoes, idle, storm, transfer};
@@ -19,6 +19,7 @@ pub(crate) struct Plan {
     echoes: usize,
     connects: usize,
     idle: usize,
+    many_idle: usize,
     kubernetes: bool,
     small: bool,
 }
@@ -33,6 +34,7 @@ impl Plan {
             echoes: 5_000,
             connects: 2_000,
             idle: 500,
+            many_idle: 10_000,
             kubernetes: true,
             small: true,
         };
@@ -45,6 +47,7 @@ impl Plan {
                     plan.echoes = 1_000;
                     plan.connects = 500;
                     plan.idle = 200;
+                    plan.many_idle = 1_000;
                 }
                 "--form" => match *words.next()? {
                     "all" => plan.forms = Form::ALL.into(),
@@ -67,6 +70,7 @@ impl Plan {
 
     pub(crate) fn run(&self) {
         pin(0);
+        let descriptors = allow_many_descriptors();
         let mut report = Report::default();
         let raw = Site::raw();
         let kubernetes = if self.kubernetes { Site::kubernetes() } else { None };
@@ -77,8 +81,11 @@ impl Plan {
                 self.bulk(site, *form, self.bytes / 4, &mut report);
                 self.syscalls(site, *form, self.bytes / 4, &mut report);
             }
-            if self.small {
-                self.small(&raw, *form, &mut report);
+            for site in [Some(&raw), kubernetes.as_ref()].into_iter().flatten() {
+                if self.small {
+                    let most = site.most_connections(descriptors);
+                    self.small(site, *form, self.many_idle.min(most), &mut report);
+                }
             }
         }
         if self.kubernetes && kubernetes.is_none() {
@@ -92,7 +99,7 @@ impl Plan {
     /// Every forwarder in turn, and all of that again: what else the machine does hits all alike.
     fn bulk(&self, site: &Site, form: Form, bytes: usize, report: &mut Report) {
         let mut processes = self.start(site, form);
-        for process in &mut processes {
+        for (_, process) in &mut processes {
             for way in Way::BOTH {
                 bulk(process, way, bytes / 8);
             }
@@ -103,16 +110,23 @@ impl Plan {
             let (place, round) = (place(site, form), round + 1);
             eprintln!("bulk, {place}, round {round} of {}", self.rounds);
             for way in Way::BOTH {
-                for (column, process) in processes.iter_mut().enumerate() {
+                for (column, process) in &mut processes {
+                    let (column, forwarder) = (*column, &self.forwarders[*column]);
+                    let server = site.usage(forwarder);
                     let Bulk { took, used } = bulk(process, way, bytes);
+                    let server = site.usage(forwarder).since(server);
                     let title = |what: &str| format!("{what} {way:?}, {place}");
                     let rate = mib / took.as_secs_f64();
                     report.note(&title("MiB/s"), 0, column, rate);
                     let cpu = used.cpu.as_secs_f64() / mib * 1024.0;
                     report.note(&title("processor s/GiB"), 3, column, cpu);
+                    let chain = (used.cpu + server.cpu).as_secs_f64() / mib * 1024.0;
+                    report.note(&title("processor s/GiB of the chain"), 3, column, chain);
                     #[allow(clippy::cast_precision_loss, reason = "far from 2^52")]
-                    let allocations = used.allocations as f64 / mib;
-                    report.note(&title("allocations/MiB"), 1, column, allocations);
+                    if let Some(allocations) = used.allocations {
+                        let allocations = allocations as f64 / mib;
+                        report.note(&title("allocations/MiB"), 1, column, allocations);
+                    }
                 }
             }
         }
@@ -121,7 +135,7 @@ impl Plan {
     /// Apart from the rest: counting costs a little of what is counted.
     fn syscalls(&self, site: &Site, form: Form, bytes: usize, report: &mut Report) {
         for (column, forwarder) in self.forwarders.iter().enumerate() {
-            let process = site.start(forwarder, form);
+            let Some(process) = site.start(forwarder, form) else { continue };
             for way in Way::BOTH {
                 transfer(&process, way, bytes / 8);
                 let count = count_syscalls(process.id(), || transfer(&process, way, bytes));
@@ -137,7 +151,7 @@ impl Plan {
         }
     }
 
-    fn small(&self, site: &Site, form: Form, report: &mut Report) {
+    fn small(&self, site: &Site, form: Form, many_idle: usize, report: &mut Report) {
         let place = place(site, form);
         let micros = |took: Duration| took.as_secs_f64() * 1e6;
         let at = |sorted: &[Duration], percent: usize| micros(sorted[sorted.len() * percent / 100]);
@@ -147,7 +161,8 @@ impl Plan {
         let processes = self.start(site, form);
         for round in 0..self.rounds {
             eprintln!("small, {place}, round {} of {}", round + 1, self.rounds);
-            for (column, process) in processes.iter().enumerate() {
+            for (column, process) in &processes {
+                let column = *column;
                 let sorted = echoes(process, self.echoes);
                 note("echo of 64 bytes p50, us", 0, column, at(&sorted, 50));
                 note("echo of 64 bytes p99, us", 0, column, at(&sorted, 99));
@@ -160,14 +175,18 @@ impl Plan {
         drop(processes);
         for (column, forwarder) in self.forwarders.iter().enumerate() {
             eprintln!("idle, {place}, {}", forwarder.name());
-            let process = site.start(forwarder, form);
-            let idle = idle(&process, self.idle);
-            note("KiB per idle connection after a burst", 1, column, idle.kib);
+            let Some(process) = site.start(forwarder, form) else { continue };
+            let kib = idle(&process, self.idle, 1024 * 1024);
+            note("KiB per idle connection after a burst", 1, column, kib);
+            let kib = idle(&process, many_idle, 64);
+            note(&format!("KiB per idle connection of {many_idle}"), 1, column, kib);
         }
     }
 
-    fn start(&self, site: &Site, form: Form) -> Vec<Process> {
-        self.forwarders.iter().map(|forwarder| site.start(forwarder, form)).collect()
+    /// Those that there are, with their columns.
+    fn start(&self, site: &Site, form: Form) -> Vec<(usize, Process)> {
+        let processes = self.forwarders.iter().map(|forwarder| site.start(forwarder, form));
+        processes.enumerate().filter_map(|(column, process)| Some((column, process?))).collect()
     }
 }
 

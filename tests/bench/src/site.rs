@@ -1,8 +1,8 @@
 use std::net::SocketAddr;
 
-use portway_interop::{Peer, require_go};
+use portway_interop::{Kubectl, Peer, require_go};
 
-use crate::child::Process;
+use crate::child::{Process, Usage};
 use crate::form::Form;
 use crate::forwarder::Forwarder;
 
@@ -20,7 +20,7 @@ pub(crate) enum Site {
     /// Ours, which costs little: the forwarder is the bottleneck.
     Raw { wire: Process, plain: Process },
     /// Kubernetes' own code.
-    Kubernetes(Peer),
+    Kubernetes { peer: Peer, kubectl: Option<Kubectl> },
 }
 
 impl Site {
@@ -30,35 +30,63 @@ impl Site {
     }
 
     pub(crate) fn kubernetes() -> Option<Self> {
-        require_go().then(|| Self::Kubernetes(Peer::start()))
+        require_go().then(|| Self::Kubernetes { peer: Peer::start(), kubectl: Kubectl::new() })
     }
 
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Raw { .. } => "the raw server",
-            Self::Kubernetes(_) => "Kubernetes' server",
+            Self::Kubernetes { .. } => "Kubernetes' server",
         }
     }
 
-    /// A forwarder in front of it.
-    pub(crate) fn start(&self, forwarder: &Forwarder, form: Form) -> Process {
+    /// What everything on this side of the forwarders has used.
+    pub(crate) fn usage(&self, forwarder: &Forwarder) -> Usage {
+        Usage::of(match self {
+            Self::Raw { plain, .. } if forwarder.is_relay() => plain.id(),
+            Self::Raw { wire, .. } => wire.id(),
+            Self::Kubernetes { peer, .. } => peer.pid(),
+        })
+    }
+
+    /// How many connections fit into processes of so many descriptors: a forwarder has two for each,
+    /// and Kubernetes' server, which is all its hops in one, up to eight.
+    pub(crate) const fn most_connections(&self, descriptors: usize) -> usize {
+        let each = match self {
+            Self::Raw { .. } => 2,
+            Self::Kubernetes { .. } => 8,
+        };
+        descriptors.saturating_sub(500) / each
+    }
+
+    /// A forwarder in front of it, where there is one that speaks this form.
+    pub(crate) fn start(&self, forwarder: &Forwarder, form: Form) -> Option<Process> {
+        if !forwarder.can(form, self) {
+            return None;
+        }
+        if forwarder.is_kubectl() {
+            let Self::Kubernetes { peer, kubectl } = self else { return None };
+            let forward = kubectl.as_ref()?.port_forward("demo", &PORTS);
+            let forward = forward.server(&peer.server()).websockets(form == Form::Tunnel);
+            return Some(Process::kubectl(forward));
+        }
         let mut args = ["forward", forwarder.name(), form.name()].map(str::to_owned).to_vec();
         if forwarder.is_relay() {
             args.extend(PORTS.map(|port| self.plain(port).to_string()));
         } else {
             args.push(match self {
                 Self::Raw { wire, .. } => format!("http://{}", wire.addrs[0]),
-                Self::Kubernetes(peer) => peer.server(),
+                Self::Kubernetes { peer, .. } => peer.server(),
             });
         }
-        Process::start(&args)
+        Some(Process::start(&args))
     }
 
     /// Where the program behind a port is reached without any forwarder.
     fn plain(&self, port: u16) -> SocketAddr {
         match self {
             Self::Raw { plain, .. } => plain.addrs[index(port)],
-            Self::Kubernetes(peer) => peer.pod_addr(port),
+            Self::Kubernetes { peer, .. } => peer.pod_addr(port),
         }
     }
 }

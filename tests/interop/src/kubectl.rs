@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process::interop_directory;
+use crate::go::interop_directory;
 
 /// How long kubectl may take to open its ports.
 const START: Duration = Duration::from_secs(30);
@@ -86,6 +86,7 @@ impl Kubectl {
             program: self.path.clone(),
             target: target.to_owned(),
             ports: ports.to_vec(),
+            said: ports.to_vec(),
             args: Vec::new(),
             env: Vec::new(),
         }
@@ -122,6 +123,7 @@ pub struct KubectlForward {
     program: PathBuf,
     target: String,
     ports: Vec<u16>,
+    said: Vec<u16>,
     args: Vec<OsString>,
     env: Vec<(&'static str, OsString)>,
 }
@@ -150,6 +152,14 @@ impl KubectlForward {
     #[must_use]
     pub fn websockets(mut self, yes: bool) -> Self {
         self.env.push(("KUBECTL_PORT_FORWARD_WEBSOCKETS", yes.to_string().into()));
+        self
+    }
+
+    /// The ports that it will say it forwards to, where they are others than it is asked for: those of
+    /// the pod, if the target is a service.
+    #[must_use]
+    pub fn says(mut self, ports: &[u16]) -> Self {
+        self.said = ports.to_vec();
         self
     }
 
@@ -187,7 +197,7 @@ impl KubectlForward {
         let deadline = Instant::now() + START;
         loop {
             let addrs = forwarding_from(&running.output().stdout);
-            if self.ports.iter().all(|port| addrs.contains_key(port)) {
+            if self.said.iter().all(|port| addrs.contains_key(port)) {
                 running.addrs = addrs;
                 return Ok(running);
             }

@@ -1,37 +1,10 @@
-use std::env;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::process::{OLD_NODE, PEER, Process};
-
-/// Whether the tests that need the Go peer can run.
-///
-/// Without Go this says so on standard error and returns false, so that a test can return early.
-/// With `CI` in the environment a missing Go is a failure: nothing may be skipped there.
-#[must_use]
-pub fn require_go() -> bool {
-    static FOUND: OnceLock<bool> = OnceLock::new();
-    *FOUND.get_or_init(|| {
-        let found = Command::new("go")
-            .arg("version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !found {
-            let why = "no `go` to build Kubernetes' own server code with";
-            assert!(env::var_os("CI").is_none(), "{why}, and CI skips nothing");
-            // Straight to the descriptor: a test harness would keep a print to itself.
-            let _ = writeln!(io::stderr(), "SKIPPED: {why} (install Go, see tests/interop/peer)");
-        }
-        found
-    })
-}
+use crate::process::Process;
 
 /// How to start a [`Peer`].
 #[derive(Debug, Clone, Default)]
@@ -78,6 +51,12 @@ impl PeerOptions {
     pub fn old_node(mut self) -> Self {
         self.old_node = true;
         self
+    }
+
+    /// Is only the API server, in front of this kubelet, which it reaches in plain HTTP.
+    #[must_use]
+    pub fn kubelet(self, addr: SocketAddr) -> Self {
+        self.arg(format!("-kubelet={addr}"))
     }
 
     /// Speaks TLS, with a certificate of a CA made for this peer: [`Peer::ca_pem`].
@@ -145,7 +124,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Builds the peer if need be and starts it. Ask [`require_go`] first.
+    /// Builds the peer if need be and starts it. Ask [`require_go`](crate::require_go) first.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(PeerOptions::new())
@@ -183,6 +162,12 @@ impl Peer {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.process.addr
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// The address of the API server that it stands for.
@@ -287,11 +272,11 @@ impl Peer {
 
 /// Starts the peer, and an old node before it if there is to be one.
 fn start(options: &PeerOptions) -> (Process, Option<Process>) {
-    let node = options.old_node.then(|| Process::start(&OLD_NODE, &[], false));
+    let node = options.old_node.then(|| Process::start("peer-old", &[], false));
     let mut args = vec!["-print-pods".to_owned()];
     args.extend(node.iter().map(|node| format!("-kubelet={}", node.addr)));
     args.extend(options.args.iter().cloned());
-    (Process::start(&PEER, &args, options.tls), node)
+    (Process::start("peer", &args, options.tls), node)
 }
 
 /// A number of the counts.

@@ -1,12 +1,11 @@
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{self, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use crate::go;
 
 /// One of the programs of the peer.
 #[derive(Debug)]
@@ -20,13 +19,13 @@ pub(crate) struct Process {
 
 impl Process {
     /// Builds the program if need be and starts it. In TLS it tells its CA.
-    pub(crate) fn start(program: &Program, args: &[String], tls: bool) -> Self {
+    pub(crate) fn start(program: &'static str, args: &[String], tls: bool) -> Self {
         let stderr = if env::var_os("PORTWAY_PEER_LOG").is_some() {
             Stdio::inherit()
         } else {
             Stdio::null()
         };
-        let mut child = Command::new(program.built())
+        let mut child = Command::new(go::build(program))
             .args(args)
             // It exits when this is closed, so also when we are killed.
             .stdin(Stdio::piped())
@@ -56,6 +55,10 @@ impl Process {
         Self { child, addr, pods, ca }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -76,66 +79,4 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// A Go program, in the folder of its name.
-#[derive(Debug)]
-pub(crate) struct Program {
-    name: &'static str,
-    binary: OnceLock<PathBuf>,
-}
-
-pub(crate) static PEER: Program = Program { name: "peer", binary: OnceLock::new() };
-pub(crate) static OLD_NODE: Program = Program { name: "peer-old", binary: OnceLock::new() };
-
-impl Program {
-    /// Builds it, at most once in a process and only if its sources are newer.
-    fn built(&self) -> &Path {
-        self.binary.get_or_init(|| build(self.name))
-    }
-}
-
-fn build(name: &str) -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = package.join(name);
-    let directory = interop_directory();
-    let binary = directory.join(name);
-    // The pod and its programs belong to all of them.
-    if newest(&source).max(newest(&package.join("pod"))) < modified(&binary) {
-        return binary;
-    }
-    fs::create_dir_all(&directory).expect("make a directory for the peer");
-    // Another test process may be building or running it: put it in place whole.
-    let fresh = directory.join(format!("{name}.{}", std::process::id()));
-    let output = Command::new("go")
-        .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
-        .arg(&fresh)
-        .arg(".")
-        .current_dir(&source)
-        .output()
-        .expect("run `go build` (is Go installed?)");
-    assert!(
-        output.status.success(),
-        "`go build` in {}: {}",
-        source.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    fs::rename(&fresh, &binary).expect("put the peer in place");
-    binary
-}
-
-/// Where programs that are built or fetched for these tests are kept.
-pub(crate) fn interop_directory() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Into::into);
-    path::absolute(target).expect("a working directory").join("interop")
-}
-
-fn newest(directory: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(directory).expect("read the peer's sources");
-    entries.filter_map(|entry| modified(&entry.ok()?.path())).max()
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).ok()?.modified().ok()
 }

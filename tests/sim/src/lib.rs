@@ -33,7 +33,7 @@ mod task;
 mod trace;
 mod world;
 
-pub use net::{Fault, FaultRecord, Link, SimListener, SimSocket, When};
+pub use net::{Fault, FaultRecord, Link, Moved, SimListener, SimSocket, When};
 pub use rng::Rng;
 pub use sim::{Builder, Leftovers, Sim, run};
 pub use sleep::SimSleep;

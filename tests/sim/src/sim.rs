@@ -13,7 +13,9 @@ use crate::settings::Settings;
 use crate::task::{Ready, Running, name_of, outcome};
 use crate::trace::Happening;
 use crate::world::World;
-use crate::{Fault, FaultRecord, Link, Rng, SimListener, SimSleep, SimSocket, When, executor};
+use crate::{
+    Fault, FaultRecord, Link, Moved, Rng, SimListener, SimSleep, SimSocket, When, executor,
+};
 
 /// Runs `body` in a world of its own, made from `seed`: the same seed gives the same run.
 ///
@@ -220,6 +222,12 @@ impl Sim {
         self.with(|world| world.net.connections(to))
     }
 
+    /// What has gone through a connection: what the end wrote that connected, and what the other one did.
+    /// `None` if either is gone, or was silenced.
+    pub fn moved(&self, connection: u64) -> Option<[Moved; 2]> {
+        self.with(|world| world.net.moved(connection))
+    }
+
     /// The next accepts at this address fail with an error of the system.
     pub fn fail_accepts(&self, at: SocketAddr, times: usize, error: io::ErrorKind) {
         self.with(|world| world.fail_accepts(at, times, error));
@@ -307,6 +315,10 @@ impl Runtime for Sim {
 
     fn sleep_until(&self, at: Instant) -> SimSleep {
         SimSleep::new(self.clone(), at)
+    }
+
+    fn random(&self) -> u64 {
+        self.with(|world| world.rng.number())
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -3,17 +3,18 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use futures_lite::future::zip;
 use portway_driver::proto::{Capabilities, Config, HalfClose};
 use portway_driver::{
-    Elapsed, HttpConnector, Listener, Listening, Mapping, Net, Options, Port, PortForward,
-    Protocol, RelayRules, Runtime, WireForm, until,
+    Elapsed, Forward, HttpConnector, Listener, Listening, Mapping, Net, Options, Port, PortForward,
+    PortStream, Protocol, RelayRules, Runtime, WireForm, until,
 };
 use portway_server::{LocalPod, LocalPods, Server, Serving};
 
 use crate::line::{End, Line, Ours};
 use crate::matrix::{Case, Role};
 use crate::pipe::Pipe;
-use crate::raw::RawStream;
+use crate::raw::{RawStream, RawStreams};
 
 /// A port of the pod.
 pub const PORT: Port = Port::new(8080).expect("not zero");
@@ -137,15 +138,20 @@ impl<R: Runtime + Net> Env<R> {
         Setup { session, rules: RelayRules::FAITHFUL, first: b"" }
     }
 
-    /// Options of a listener that speaks the wire form and dials for who connects.
-    pub fn options(&self) -> Options {
-        let protocol = match self.case.form {
+    /// The wire form, to be chosen by name.
+    pub const fn protocol(&self) -> Protocol {
+        match self.case.form {
             WireForm::V4 => Protocol::V4,
             WireForm::V4Base64 => Protocol::V4Base64,
             WireForm::Tunnel => Protocol::Tunnel,
             _ => Protocol::Spdy,
-        };
-        Options::new().with_protocol(protocol).with_spare(false).with_session(self.setup().session)
+        }
+    }
+
+    /// Options of a listener that speaks the wire form and dials for who connects.
+    pub fn options(&self) -> Options {
+        let options = Options::new().with_protocol(self.protocol()).with_spare(false);
+        options.with_session(self.setup().session)
     }
 
     /// A connection through our half, which behaves as usual.
@@ -205,6 +211,40 @@ impl<R: Runtime + Net> Env<R> {
     pub async fn open(&self, site: &mut Site<R::Listener>) -> Opened<R::Socket> {
         let program = End::Socket(self.connect(site.listening.local_addr()).await);
         Opened { program, pod: self.serve(&mut site.server).await }
+    }
+
+    /// Streams in process through our half, one to each port, on one session of a server by hand.
+    pub async fn forward(&self, ports: &[Port], options: Options) -> Forwarded<R::Socket> {
+        let mut server = self.bind().await;
+        let connector = self.connector(local_addr(&server));
+        let forward = self.runtime.forward(connector, ports, options);
+        let serving =
+            async { RawStreams::serve(self.accept(&mut server).await, self.form()).await };
+        let (forward, session) = zip(forward, serving).await;
+        let mut forward = forward.expect("a session");
+        let open = |port| forward.open(port).expect("a stream");
+        let streams = ports.iter().copied().map(open).collect();
+        Forwarded { forward, streams, session }
+    }
+
+    /// A client by hand with a stream to each of several pods' ports, on one session of our server.
+    pub async fn served(&self, ports: &[Port], setup: &Setup) -> Served<R> {
+        let mut listeners = Vec::new();
+        let mut all = LocalPod::closed();
+        for port in ports {
+            let listener = self.bind().await;
+            all = all.with_port(*port, local_addr(&listener));
+            listeners.push(listener);
+        }
+        let serving = self.server(all, setup).listen(LOCALHOST).await.expect("a port");
+        let pipe = self.connect(serving.local_addr()).await;
+        let numbers: Vec<u16> = ports.iter().map(|port| port.get()).collect();
+        let session = RawStreams::connect(pipe, self.form(), &numbers).await;
+        let mut pods = Vec::new();
+        for listener in &mut listeners {
+            pods.push(self.accept(listener).await);
+        }
+        Served { session, pods, serving }
     }
 
     /// Our listener in front of our server with one pod, which leads to that listener.
@@ -272,6 +312,30 @@ pub struct Opened<S> {
     pub program: End<S>,
     /// The stream.
     pub pod: RawStream<S>,
+}
+
+/// Streams in process, and their session at the server by hand.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Forwarded<S> {
+    /// Ours.
+    pub forward: Forward,
+    /// A stream for each port.
+    pub streams: Vec<PortStream>,
+    /// Their session.
+    pub session: RawStreams<S>,
+}
+
+/// The streams of a client by hand, and their pods.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Served<R: Net> {
+    /// The client.
+    pub session: RawStreams<R::Socket>,
+    /// The pod of each stream.
+    pub pods: Vec<Pipe<R::Socket>>,
+    /// Ours.
+    pub serving: Serving,
 }
 
 /// The address that is listened on.

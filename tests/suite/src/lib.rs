@@ -41,17 +41,26 @@ macro_rules! scenarios {
             error_text {
                 is_told_after_the_data: client, server;
                 may_come_in_pieces: client;
+                may_be_no_text: client;
+                has_an_end: client;
                 of_a_refused_port: server;
+            }
+            fairness {
+                lets_small_ones_by: client, server;
             }
             forward {
                 carries_bytes_and_ends: client;
                 tells_the_error_where_it_is_met: client;
                 ends_with_its_last_handle: client;
                 is_shut_down_behind_what_was_written: client;
+                drops_one_stream_and_no_other: client(Reset);
             }
             framing {
                 of_spdy_does_not_matter: client(DynamicOpen), server(DynamicOpen);
                 of_messages_does_not_matter: client(WebSocket), server(WebSocket);
+                may_be_of_nothing: client, server;
+                in_text_is_none: client(WebSocket, Bytes), server(WebSocket, DynamicOpen);
+                in_text_is_taken_of_a_client: server(FixedPorts, Bytes);
             }
             half_close {
                 fin_reaches_the_program_while_it_sends: client(RemoteEof);
@@ -62,12 +71,17 @@ macro_rules! scenarios {
             leaks {
                 of_connections_that_ended: client;
             }
+            lingering {
+                ends_for_the_longest_silent: client;
+                leaves_a_place: client;
+            }
             listen {
                 goes_on_after_a_refusal: client;
                 goes_on_without_a_server: client;
                 keeps_neighbours_apart: client;
                 serves_all_who_come_at_once: client;
                 keeps_a_slow_program_from_its_neighbour: client;
+                waits_errors_of_the_system_out: client;
             }
             liveness {
                 of_a_silent_peer_is_denied: client, server;
@@ -76,6 +90,20 @@ macro_rules! scenarios {
                 is_told_who_asks: client, server;
                 of_the_websocket_is_told: client(WebSocket), server(WebSocket);
                 of_an_idle_client_has_an_end: server;
+                of_an_idle_session_has_an_end: client;
+            }
+            negotiation {
+                takes_what_is_granted: client(Unasked);
+                remembers_what_worked: client(Unasked);
+                falls_back_to_plain_spdy: client(NoWebSocket);
+                is_over_after_any_other_answer: client(NoWebSocket);
+                trusts_no_switch_that_was_changed: client(NoWebSocket);
+                tells_both_errors: client(NoWebSocket);
+                asks_for_what_was_chosen_alone: client;
+                forgets_what_works_no_more: client(NoWebSocket);
+                is_shared_by_clones_of_a_connector: client(NoWebSocket);
+                is_remembered_by_a_listener: client(NoWebSocket);
+                names_ports_as_a_kubelet_wants_them: client(NoWebSocket);
             }
             overflow {
                 of_a_slow_program_loses_nothing: client, server;
@@ -83,12 +111,17 @@ macro_rules! scenarios {
                 of_a_program_is_bounded: client, server;
                 of_a_pod_is_bounded: client, server;
                 with_reset_is_no_clean_end: client, server;
+                of_one_is_the_end_of_one: client, server;
             }
             pool {
                 a_session_is_left_to_the_next: client(DynamicOpen);
                 a_stuck_session_is_not_used_again: client(DynamicOpen);
                 nobody_waits_for_a_check: client(DynamicOpen);
                 a_dead_session_costs_no_byte: client(DynamicOpen);
+                a_lost_session_is_not_waited_for: client(DynamicOpen);
+                a_goodbye_sends_the_next_elsewhere: client(DynamicOpen);
+                a_goodbye_lets_who_is_there_finish: client(DynamicOpen);
+                a_text_ends_what_waits: client(DynamicOpen);
                 what_a_pod_may_have_got_is_not_sent_again: client(DynamicOpen);
                 a_fixed_session_is_for_one: client(FixedPorts);
                 a_spare_is_there_for_the_first: client(DynamicOpen);
@@ -99,6 +132,9 @@ macro_rules! scenarios {
                 announced_by_one_byte_end_the_session: client(FixedPorts);
                 announced_with_data_are_no_loss: client(FixedPorts);
                 nobody_asked_for_are_ignored: client(FixedPorts), server(FixedPorts);
+                carry_each_its_own_bytes: client, server;
+                fail_alone: client, server;
+                as_many_as_can_be_are_served: client;
                 that_cannot_be_are_refused_before_dialling: client;
                 are_announced_in_order: server(FixedPorts);
                 that_no_channel_can_carry_are_refused: server(FixedPorts);
@@ -115,10 +151,17 @@ macro_rules! scenarios {
                 of_the_pod_is_no_clean_end: client(Reset), server;
                 of_the_transport_is_no_clean_end: client, server;
             }
+            shared {
+                is_one_upgrade_for_many: client(DynamicOpen);
+                is_one_each_where_ports_are_fixed: client(FixedPorts);
+                goes_on_without_who_does_not_read: client(DynamicOpen);
+                is_lost_for_those_on_it: client(DynamicOpen);
+            }
             shutdown {
                 lets_connections_finish: client, server;
                 resets_what_takes_longer: client, server;
                 by_a_drop_is_at_once: client, server;
+                does_not_wait_for_the_dead: client, server;
             }
         }
     };

@@ -40,6 +40,12 @@ pub enum Need {
     RemoteEof,
     /// There are WebSocket messages.
     WebSocket,
+    /// There is no WebSocket: this is what is fallen back to.
+    NoWebSocket,
+    /// What is said is bytes, not text.
+    Bytes,
+    /// It is asked for where nobody has chosen a form.
+    Unasked,
 }
 
 /// One square of the matrix.
@@ -101,6 +107,8 @@ impl Need {
             Self::FixedPorts => !capabilities.dynamic_open,
             Self::RemoteEof => capabilities.remote_eof,
             Self::WebSocket => form.subprotocol().is_some(),
+            Self::NoWebSocket => form.subprotocol().is_none(),
+            Self::Bytes | Self::Unasked => form != WireForm::V4Base64,
         }
     }
 
@@ -113,6 +121,9 @@ impl Need {
             Self::FixedPorts => "streams name their ports as they open (protocol.md C.5)",
             Self::RemoteEof => "nothing tells the end of one port (protocol.md B.8 #1)",
             Self::WebSocket => "there is no WebSocket (protocol.md C.2)",
+            Self::NoWebSocket => "this is not what is fallen back to (protocol.md A.6)",
+            Self::Bytes => "its messages are text (protocol.md B.2)",
+            Self::Unasked => "it has to be chosen (protocol.md A.3)",
         }
     }
 }

@@ -4,7 +4,7 @@ use portway_driver::{Net, Runtime, until};
 
 use crate::env::{Env, Scale};
 use crate::matrix::{Case, FORMS, Need, Role, Scenario};
-use crate::watched::{Count, Counting, Watched};
+use crate::watched::{Count, Counting, Failing, Watched};
 use crate::{TestRuntime, scenarios};
 
 /// No scenario takes longer.
@@ -52,7 +52,7 @@ macro_rules! registry {
             roles: &[$((registry!(@ $role), &[$($(Need::$need),+)?])),+],
         }),+),+];
 
-        async fn play<R: Runtime + Net + Counting>(env: &Env<R>) {
+        async fn play<R: Runtime + Net + Counting + Failing>(env: &Env<R>) {
             match env.scenario() {
                 $($(concat!(stringify!($noun), "::", stringify!($promise)) => {
                     // Boxed: all of them together are a large future.

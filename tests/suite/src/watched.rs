@@ -1,11 +1,11 @@
-//! A runtime that counts what it gave out and did not get back.
+//! A runtime that counts what it gave out and did not get back, and fails when it is told to.
 
 use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -45,6 +45,19 @@ pub trait Counting {
 
     /// Waits until no more than `allowed` lives.
     fn at_most(&self, allowed: Count) -> impl Future<Output = ()>;
+}
+
+/// A runtime that fails as it is told to.
+pub trait Failing {
+    /// So many times, whoever is about to accept a connection at that address hears of an error
+    /// instead: the process has no descriptor left.
+    fn fail_accepts(&self, at: SocketAddr, times: usize);
+}
+
+impl<R> Failing for Watched<R> {
+    fn fail_accepts(&self, at: SocketAddr, times: usize) {
+        *self.alive.failing() = Some((at, times));
+    }
 }
 
 impl<R> Counting for Watched<R> {
@@ -120,6 +133,9 @@ impl<L: Listener> Listener for Guarded<L> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Self::Socket, SocketAddr)>> {
+        if self.one.alive.fails(self.inner.local_addr().ok()) {
+            return Poll::Ready(Err(io::Error::other("too many open files")));
+        }
         let accepted = self.inner.poll_accept(cx);
         accepted.map_ok(|(inner, from)| {
             (Guarded { inner, one: One::new(&self.one.alive, |alive| &alive.sockets) }, from)
@@ -171,9 +187,25 @@ struct Alive {
     sockets: AtomicUsize,
     listeners: AtomicUsize,
     less: Event,
+    /// Where accepts fail, and how many.
+    failing: Mutex<Option<(SocketAddr, usize)>>,
 }
 
 impl Alive {
+    fn failing(&self) -> MutexGuard<'_, Option<(SocketAddr, usize)>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fails(&self, at: Option<SocketAddr>) -> bool {
+        match &mut *self.failing() {
+            Some((failing, left @ 1..)) if Some(*failing) == at => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn count(&self) -> Count {
         let [tasks, sockets, listeners] = [&self.tasks, &self.sockets, &self.listeners]
             .map(|counter| counter.load(Ordering::SeqCst));

@@ -147,6 +147,12 @@ impl Subject {
         self.check();
     }
 
+    /// The transport has written, and so much of what it was given is left.
+    pub fn flushed(&mut self, left: usize, now: Instant) {
+        self.session.handle_flush(left, now);
+        self.check();
+    }
+
     /// The next message for the transport.
     pub fn send(&mut self, now: Instant) -> Option<Message> {
         let was_closed = self.session.is_closed();

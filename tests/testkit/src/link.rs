@@ -97,6 +97,11 @@ impl<M: Weight> Link<M> {
         self.flight.push_back((at, message));
     }
 
+    /// Bytes that have not arrived.
+    pub const fn under_way(&self) -> usize {
+        self.weight
+    }
+
     /// The sender says no more.
     pub fn close(&mut self) {
         self.end = self.end.or(Some(End::Coming));

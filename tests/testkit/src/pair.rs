@@ -215,6 +215,7 @@ impl Pair {
             out.send(message, now);
             moved = true;
         }
+        subject.flushed(out.under_way(), now);
         while subject.look().wants_read()
             && let Some(piece) = inbox.pop_front()
         {

@@ -192,6 +192,12 @@ impl Rig {
         transmit
     }
 
+    /// The transport has written, and so much of what it was given is left.
+    pub fn flushed(&mut self, left: usize) {
+        self.session.handle_flush(left, self.now);
+        self.check();
+    }
+
     /// The next message, decoded.
     pub fn sent_one(&mut self) -> Option<Sent> {
         let form = self.form;

@@ -371,7 +371,7 @@ pub fn round_trip(level: i32, blocks: &[Vec<(String, String)>]) {
 pub fn recorded(transcript: &Transcript, from_client: bool) -> Vec<u8> {
     let of_side = transcript.entries.iter().filter(|entry| entry.from_client == from_client);
     let payloads = of_side.filter_map(|Entry { what, .. }| match what {
-        Seen::Frame { opcode: 0 | 2, payload, .. } => Some(payload),
+        Seen::Frame { opcode: 0 | 2, payload, .. } | Seen::Bytes(payload) => Some(payload),
         _ => None,
     });
     payloads.flatten().copied().collect()

@@ -41,6 +41,8 @@ pub enum Seen {
         /// The payload.
         payload: Vec<u8>,
     },
+    /// Bytes of a connection without WebSocket, as one read of the proxy gave them.
+    Bytes(Vec<u8>),
     /// The direction's transport ended.
     End,
 }
@@ -96,6 +98,9 @@ impl Transcript {
             "HTTP" if from_client => self.request.push(rest.to_owned()),
             "HTTP" => self.response.push(rest.to_owned()),
             "BODY" => self.body = Some(rest.to_owned()),
+            "spdy" => {
+                self.entries.push(Entry { from_client, what: Seen::Bytes(unhex(rest)?) });
+            }
             frame => {
                 let fin = !frame.ends_with('+');
                 let opcode = match frame.trim_end_matches('+') {
@@ -107,16 +112,16 @@ impl Transcript {
                     "pong" => 10,
                     _ => return None,
                 };
-                let payload = rest
-                    .split_ascii_whitespace()
-                    .map(|byte| u8::from_str_radix(byte, 16).ok())
-                    .collect::<Option<Vec<u8>>>()?;
-                let what = Seen::Frame { opcode, fin, payload };
+                let what = Seen::Frame { opcode, fin, payload: unhex(rest)? };
                 self.entries.push(Entry { from_client, what });
             }
         }
         Some(())
     }
+}
+
+fn unhex(words: &str) -> Option<Vec<u8>> {
+    words.split_ascii_whitespace().map(|byte| u8::from_str_radix(byte, 16).ok()).collect()
 }
 
 #[cfg(test)]
@@ -126,7 +131,7 @@ mod tests {
     #[test]
     fn every_transcript_parses() {
         let all = Transcript::load_all("");
-        assert!(all.len() >= 21, "{}", all.len());
+        assert!(all.len() >= 39, "{}", all.len());
         let echo = Transcript::load("v4-echo");
         assert_eq!(
             echo.entries[0],

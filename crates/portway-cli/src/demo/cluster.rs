@@ -1,39 +1,28 @@
-use std::net::{Ipv4Addr, SocketAddr};
-
-use portway_server::{LocalPod, LocalPods, Server, Serving};
+use portway_testcluster::{Program, TestCluster};
 use portway_tokio::{Port, Tokio};
 
+use super::web::PAGE;
 use crate::failure::Failure;
 
-/// A program of this machine as a port of the pod: what the pod calls it, its number there, and where
-/// it really is.
-pub(crate) type Program = (&'static str, Port, SocketAddr);
+/// The pod and its ports.
+pub(super) const POD: &str = "web-0";
+pub(super) const NAMESPACE: &str = "default";
+pub(super) const WEB: Port = Port::new(80).expect("not zero");
+pub(super) const ECHO: Port = Port::new(7).expect("not zero");
 
-/// An API server with one pod, in this process.
-#[derive(Debug)]
-pub(crate) struct Cluster {
-    serving: Serving,
-}
+/// The service in front of it, and a deployment with pods of its own.
+pub(super) const SERVICE: &str = "web";
+pub(super) const DEPLOYMENT: &str = "shop";
 
-impl Cluster {
-    /// Serves a pod whose ports are programs of this machine. It lives as long as this value.
-    pub(crate) async fn start(
-        runtime: &Tokio,
-        (namespace, name): (&str, &str),
-        programs: &[Program],
-    ) -> Result<Self, Failure> {
-        let pod = programs.iter().fold(LocalPod::closed(), |pod, (name, port, to)| {
-            pod.with_named_port(*name, *port, *to)
-        });
-        let pods = LocalPods::new(runtime.clone()).with(namespace, name, pod);
-        let server = Server::new(runtime.clone(), pods).with_api();
-        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let serving = server.listen(anywhere).await;
-        serving.map(|serving| Self { serving }).map_err(Failure::new)
-    }
-
-    /// What to give as `--server`.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.serving.local_addr())
-    }
+/// Starts an API server in this process, with a pod, a service and a deployment to forward to.
+pub(super) async fn start(runtime: &Tokio) -> Result<TestCluster, Failure> {
+    let cluster = TestCluster::start(runtime).await.map_err(Failure::new)?;
+    let page = || Program::page(PAGE);
+    let pod = cluster.pod(POD).namespace(NAMESPACE).label("app", SERVICE);
+    pod.port("http", WEB.get(), page()).port("echo", ECHO.get(), Program::echo()).create();
+    let service = cluster.service(SERVICE).namespace(NAMESPACE).selector("app", SERVICE);
+    service.port("http", WEB.get(), "http").create();
+    let deployment = cluster.deployment(DEPLOYMENT, 2).namespace(NAMESPACE);
+    deployment.port("http", WEB.get(), page()).create();
+    Ok(cluster)
 }

@@ -1,7 +1,7 @@
 //! `portway demo`: everything between a local port and a program in a pod, in one process.
 
 mod cluster;
-mod echo;
+mod kubeconfig;
 mod transfer;
 mod web;
 
@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use portway_testcluster::TestCluster;
 use portway_tokio::{
     Events, ListenEvent, Listening, Mapping, Options, Port, PortForward, Protocol, Tokio, WireForm,
 };
@@ -23,18 +24,13 @@ use crate::forward::stop;
 use crate::interrupt::Interrupts;
 use crate::output;
 use crate::report::{Reporter, forwarding, reason, tell};
-use cluster::Cluster;
+use cluster::{DEPLOYMENT, ECHO, NAMESPACE, POD, SERVICE, WEB};
+use kubeconfig::Kubeconfig;
 use transfer::Transfer;
-
-/// The pod and its ports.
-const POD: &str = "web-0";
-const NAMESPACE: &str = "default";
-const WEB: Port = Port::new(80).expect("not zero");
-const ECHO: Port = Port::new(7).expect("not zero");
 
 /// Forwards that stand, and what their listener has to say.
 struct Demo {
-    cluster: Cluster,
+    cluster: TestCluster,
     listening: Listening,
     events: Events,
 }
@@ -51,7 +47,9 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
         output::line("Every byte came through.");
         return Ok(ExitCode::SUCCESS);
     }
-    demo.invite();
+    let content = demo.cluster.kubeconfig().map_err(Failure::new)?;
+    let kubeconfig = Kubeconfig::write(&content, args.kubeconfig_out.as_deref())?;
+    demo.invite(&kubeconfig);
     let reporter = Reporter::start(&[], demo.events);
     interrupts.next().await;
     stop(demo.listening, reporter, interrupts).await
@@ -71,10 +69,7 @@ impl Demo {
     /// Starts the programs, the server, and the forwards between them.
     async fn start(protocol: Protocol) -> Result<Self, Failure> {
         let runtime = Tokio::current();
-        let web = web::start().await.map_err(Failure::new)?;
-        let echo = echo::start().await.map_err(Failure::new)?;
-        let programs = [("http", WEB, web), ("echo", ECHO, echo)];
-        let cluster = Cluster::start(&runtime, (NAMESPACE, POD), &programs).await?;
+        let cluster = cluster::start(&runtime).await?;
         output::line(format_args!(
             "Serving pod {POD} (a web page on port {WEB}, an echo on port {ECHO}) at {}",
             cluster.url()
@@ -168,7 +163,7 @@ impl Demo {
     }
 
     /// What to try while it stays.
-    fn invite(&self) {
+    fn invite(&self, kubeconfig: &Kubeconfig) {
         if let Ok(local) = self.local(WEB) {
             output::line(format_args!(
                 "Open http://{local}/ in a browser, or: curl http://{local}/"
@@ -182,6 +177,11 @@ impl Demo {
             "Or: kubectl --server={} port-forward pod/{POD} :{WEB} :{ECHO}",
             self.cluster.url()
         ));
+        let kubectl = format!("kubectl --kubeconfig={}", kubeconfig.path().display());
+        output::line(format_args!("With a kubeconfig: {kubectl} get pods,services,deployments"));
+        for target in [format!("service/{SERVICE}"), format!("deployment/{DEPLOYMENT}")] {
+            output::line(format_args!("With a kubeconfig: {kubectl} port-forward {target} :{WEB}"));
+        }
         output::line("Ctrl-C ends it.");
     }
 }

@@ -111,11 +111,20 @@ impl Transfer {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[tokio::test]
     async fn what_comes_back_whole_is_whole() {
-        let echo = crate::demo::echo::start().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let echo = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (mut reader, mut writer) = stream.split();
+                tokio::io::copy(&mut reader, &mut writer).await.unwrap();
+            }
+        });
         for bytes in [0, 1, 100_003, 3 * BLOCK as u64] {
             let stream = TcpStream::connect(echo).await.unwrap();
             let transfer = both_ways(stream, bytes).await.unwrap();

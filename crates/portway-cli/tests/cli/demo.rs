@@ -105,3 +105,36 @@ fn get(host: &str) -> String {
     stream.read_to_string(&mut answer).unwrap();
     answer
 }
+
+#[test]
+#[cfg(unix)]
+fn a_demo_that_serves_comes_with_a_kubeconfig() {
+    let demo = Portway::start("demo --serve --mib 1");
+    let commands: Vec<String> = std::iter::repeat_with(|| demo.stdout.next())
+        .take_while(|line| line != "Ctrl-C ends it.")
+        .filter_map(|line| Some(line.strip_prefix("With a kubeconfig: kubectl ")?.to_owned()))
+        .collect();
+    let (kubeconfig, get_all) = commands[0].split_once(' ').unwrap();
+    let path = kubeconfig.strip_prefix("--kubeconfig=").unwrap().to_owned();
+    assert!(std::fs::read_to_string(&path).unwrap().contains("\"server\": \"http://127.0.0.1:"));
+    for kubectl in Kubectl::all() {
+        let output = std::process::Command::new(kubectl.path())
+            .args(["--cache-dir", "/dev/null/none", kubeconfig])
+            .args(get_all.split(' '))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        for name in ["pod/web-0", "service/web", "deployment.apps/shop"] {
+            assert!(said.contains(name), "{kubectl}: {said}");
+        }
+        for command in &commands[1..] {
+            let target = command.split(' ').nth(2).unwrap();
+            let forward = kubectl.port_forward(target, &[80]).kubeconfig(&path).start().unwrap();
+            let page = get(&forward.addr(80).to_string());
+            assert!(page.contains("This page came through a port-forward."), "{kubectl}: {page}");
+        }
+    }
+    demo.signal(rustix::process::Signal::INT);
+    assert_eq!(demo.end().code, Some(0));
+    assert!(!std::path::Path::new(&path).exists(), "it is gone with the demo");
+}

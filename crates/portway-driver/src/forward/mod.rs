@@ -19,6 +19,7 @@ use crate::{ConnectError, Connector, Endpoint, Options, Runtime};
 #[derive(Debug)]
 pub struct Forward {
     shared: Owner,
+    asked: Vec<Port>,
     /// What each port asked for is in the pod.
     ports: BTreeMap<Port, Port>,
     /// Streams that are there from the start and were not asked for yet.
@@ -38,6 +39,7 @@ pub(crate) async fn forward<R: Runtime, C: Connector>(
     let remembered = connector.remembered();
     let dialled = Box::pin(dial(&runtime, &connector, ports, options, &remembered)).await?;
     let Dialled { mut session, transport, endpoint, form, took } = dialled;
+    let asked = ports.to_vec();
     let ports: BTreeMap<Port, Port> =
         ports.iter().copied().zip(endpoint.ports.iter().copied()).collect();
     let mut unopened = BTreeMap::new();
@@ -52,7 +54,7 @@ pub(crate) async fn forward<R: Runtime, C: Connector>(
     let shared = Arc::new(Shared::new(runtime.clone(), session));
     let owner = Owner::new(&shared);
     runtime.clone().spawn(Mover::new(runtime, shared, transport));
-    Ok(Forward { shared: owner, ports, unopened, endpoint, form, took })
+    Ok(Forward { shared: owner, asked, ports, unopened, endpoint, form, took })
 }
 
 impl Forward {
@@ -73,6 +75,11 @@ impl Forward {
             }
         };
         Ok(PortStream::new(self.shared.clone(), id, port))
+    }
+
+    /// The ports that were asked for, in that order.
+    pub fn ports(&self) -> &[Port] {
+        &self.asked
     }
 
     /// The pod that was reached.

@@ -1,17 +1,14 @@
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use portway_proto::Port;
-use portway_proto::handshake::{Key, Offer, Peer, kubelet_path, pod_path};
+use portway_proto::handshake::{Offer, Peer};
 
-use super::upgrade::{Failure, upgrade};
+use super::{InvalidServer, ServerUrl, upgrade_over};
 use crate::runtime::until;
-use crate::{
-    Addr, Connector, DialError, Endpoint, Net, Remembered, ResolveError, Runtime, Upgraded,
-};
+use crate::{Connector, DialError, Endpoint, Net, Remembered, ResolveError, Runtime, Upgraded};
 
 /// A [`Connector`] over plain HTTP to one pod: for `kubectl proxy`, test servers and gateways that
 /// terminate TLS.
@@ -24,9 +21,7 @@ pub struct HttpConnector<N> {
 
 #[derive(Clone)]
 struct Target {
-    server: Addr,
-    /// Scheme, authority and path prefix, as given.
-    url: Uri,
+    server: ServerUrl,
     peer: Peer,
     namespace: String,
     pod: String,
@@ -47,27 +42,12 @@ impl<N: Net + Runtime> HttpConnector<N> {
         namespace: impl Into<String>,
         pod: impl Into<String>,
     ) -> Result<Self, InvalidServer> {
-        let invalid = |problem| InvalidServer { given: without_password(server), problem };
-        let url: Uri = server.parse().map_err(|_| invalid("it is not a URL"))?;
-        match url.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(invalid("this connector speaks plain HTTP, no TLS")),
-            _ => return Err(invalid("it does not start with http://")),
+        let url: ServerUrl = server.parse()?;
+        if url.is_tls() {
+            return Err(InvalidServer::new(server, "this connector speaks plain HTTP, no TLS"));
         }
-        if url.query().is_some() {
-            return Err(invalid("it has a query"));
-        }
-        let host = url.host().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| invalid("it names no host"))?;
-        let port = url.port_u16().unwrap_or(80);
-        let literal = host.trim_start_matches('[').trim_end_matches(']');
-        let server = match literal.parse::<IpAddr>() {
-            Ok(ip) => Addr::Ip((ip, port).into()),
-            Err(_) => Addr::Host(host.to_owned(), port),
-        };
         let target = Target {
-            server,
-            url,
+            server: url,
             peer: Peer::ApiServer,
             namespace: namespace.into(),
             pod: pod.into(),
@@ -83,7 +63,7 @@ impl<N: Net + Runtime> HttpConnector<N> {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if name == http::header::AUTHORIZATION {
-            tracing::warn!(server = %self.target.server, "a token goes over plain HTTP: anybody on the way can read it");
+            tracing::warn!(server = %self.target.server.addr(), "a token goes over plain HTTP: anybody on the way can read it");
         }
         Arc::make_mut(&mut self.target).headers.append(name, value);
         self
@@ -115,36 +95,16 @@ impl<N: Net + Runtime> Connector for HttpConnector<N> {
     }
 
     async fn dial(&self, to: &Endpoint, offer: &Offer) -> Result<Upgraded<N::Socket>, DialError> {
-        let target = &*self.target;
-        let at = target.server.to_string();
-        let offer = offer.clone().to(target.peer);
-        let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|error| DialError::Http {
-            at: at.clone(),
-            problem: format!("no randomness for the key: {error}"),
-        })?;
-        let key = Key::new(key);
-        let request = offer.request(&target.uri(to)?, key, target.headers.clone())?;
-
-        let deadline = self.net.now() + target.connect_timeout;
-        let connecting = until(&self.net, deadline, self.net.connect(&target.server)).await;
+        let Target { server, peer, headers, connect_timeout, answer_timeout, .. } = &*self.target;
+        let deadline = self.net.now() + *connect_timeout;
+        let connecting = until(&self.net, deadline, self.net.connect(server.addr())).await;
         let connected = connecting.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-        let io = connected
-            .map_err(|source| DialError::Connect { at: at.clone(), source: Arc::new(source) })?;
-
-        let deadline = self.net.now() + target.answer_timeout;
-        match until(&self.net, deadline, upgrade(&self.net, io, &offer, request, key)).await {
-            Ok(Ok(upgraded)) => Ok(upgraded),
-            Ok(Err(Failure::Http(problem))) => Err(DialError::Http { at, problem }),
-            Ok(Err(Failure::Upgrade(source))) => Err(DialError::Upgrade { at, source }),
-            Ok(Err(Failure::Refused(refusal))) => Err(DialError::Refused {
-                at,
-                namespace: to.namespace.clone(),
-                pod: to.pod.clone(),
-                refusal: Box::new(refusal),
-            }),
-            Err(_) => Err(DialError::Timeout { at, after: target.answer_timeout }),
-        }
+        let io = connected.map_err(|source| DialError::Connect {
+            at: server.addr().to_string(),
+            source: Arc::new(source),
+        })?;
+        let (offer, headers) = (offer.clone().to(*peer), headers.clone());
+        upgrade_over(&self.net, io, server, headers, to, &offer, *answer_timeout).await
     }
 
     /// Clones ask the same server.
@@ -153,61 +113,13 @@ impl<N: Net + Runtime> Connector for HttpConnector<N> {
     }
 }
 
-impl Target {
-    fn uri(&self, to: &Endpoint) -> Result<Uri, DialError> {
-        let path = match self.peer {
-            Peer::Kubelet => kubelet_path(&to.namespace, &to.pod, None),
-            Peer::ApiServer | _ => pod_path(&to.namespace, &to.pod),
-        };
-        let prefix = self.url.path().trim_end_matches('/');
-        let mut parts = self.url.clone().into_parts();
-        let whole = format!("{prefix}{path}");
-        let too_long = DialError::Request(portway_proto::handshake::RequestError::TooLong);
-        parts.path_and_query = Some(whole.parse().map_err(|_| too_long.clone())?);
-        Uri::from_parts(parts).map_err(|_| too_long)
-    }
-}
-
 impl<N> fmt::Debug for HttpConnector<N> {
     /// Without the headers: they hold tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpConnector")
-            .field("server", &self.target.url)
+            .field("server", &self.target.server)
             .field("namespace", &self.target.namespace)
             .field("pod", &self.target.pod)
             .finish_non_exhaustive()
-    }
-}
-
-/// The address as given, bounded, and without what stands before an `@`: it is not for a log.
-fn without_password(server: &str) -> String {
-    let (scheme, rest) = server.split_once("://").unwrap_or(("", server));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let shown = match authority.rsplit_once('@') {
-        Some((_, host)) if scheme.is_empty() => format!("{host}{path}"),
-        Some((_, host)) => format!("{scheme}://{host}{path}"),
-        None => server.to_owned(),
-    };
-    shown.chars().take(200).collect()
-}
-
-/// A server address that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot use the server {given:?}: {problem}; give one like http://127.0.0.1:8001")]
-#[non_exhaustive]
-pub struct InvalidServer {
-    given: String,
-    problem: &'static str,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_in_the_address_is_not_shown() {
-        assert_eq!(without_password("https://me:secret@host:6443/x"), "https://host:6443/x");
-        assert_eq!(without_password("http://host/a@b"), "http://host/a@b");
-        assert_eq!(without_password("me:secret@host"), "host");
     }
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,7 +6,7 @@ use std::time::Duration;
 use async_broadcast::{InactiveReceiver, Receiver, RecvError, Sender};
 use portway_proto::{CloseReason, Port, StreamError, WireForm};
 
-use crate::{ConnectError, Endpoint, RelayReport};
+use crate::{ConnectError, Endpoint, RelayReport, ResolveError};
 
 /// What happens at a listener. Connections are numbered from 1.
 #[derive(Debug, Clone)]
@@ -82,8 +83,88 @@ pub enum ListenEvent {
         /// How many.
         sessions: usize,
     },
+    /// Something about the target, which every connection to come is concerned by.
+    Target(TargetEvent),
     /// This many events were lost, because nobody fetched them.
     Missed(u64),
+}
+
+/// What happens to a target that moves, as its [`Connector`](crate::Connector) sees it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TargetEvent {
+    /// It does not lead to this pod any more: no new connection is sent there.
+    Lost {
+        /// The namespace of the pod.
+        namespace: String,
+        /// The pod.
+        pod: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// It leads to no pod at the moment: connections wait while it is looked for.
+    Resolving {
+        /// What stands in the way.
+        error: ResolveError,
+    },
+    /// It leads to a pod again, perhaps to the same one.
+    Restored {
+        /// The namespace of the pod.
+        namespace: String,
+        /// The pod.
+        pod: String,
+        /// How long it led to none.
+        after: Duration,
+    },
+    /// The server does not tell what happens to its pods: every connection looks its pod up, and has a
+    /// session dialled for it.
+    Unwatched {
+        /// Why.
+        error: ResolveError,
+    },
+}
+
+impl fmt::Display for TargetEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost { pod, reason, .. } => write!(f, "lost pod {pod}: {reason}"),
+            Self::Resolving { error } => write!(f, "connections wait for a pod: {error}"),
+            Self::Restored { pod, after, .. } => {
+                write!(f, "connections go to pod {pod} after {:.1} s", after.as_secs_f32())
+            }
+            Self::Unwatched { error } => {
+                write!(f, "every connection looks its pod up: {error}")
+            }
+        }
+    }
+}
+
+/// Where a [`Connector`](crate::Connector) tells a listener what happens to its target.
+///
+/// With every event the listener asks again [which of its sessions](crate::Connector::is_current)
+/// still lead there: say what is known before it is told, and hold no lock that the answer needs.
+#[derive(Clone)]
+pub struct TargetSink {
+    events: EventSink,
+    reconsider: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl TargetSink {
+    pub(crate) fn new(events: EventSink, reconsider: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { events, reconsider: Arc::new(reconsider) }
+    }
+
+    /// Tells it. Never waits.
+    pub fn send(&self, event: TargetEvent) {
+        (self.reconsider)();
+        self.events.send(ListenEvent::Target(event));
+    }
+}
+
+impl fmt::Debug for TargetSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetSink").finish_non_exhaustive()
+    }
 }
 
 /// Where the session of a connection came from.

@@ -6,7 +6,7 @@ mod mapping;
 pub use bind::ListenError;
 pub use door::ListenStats;
 pub(crate) use door::Shared;
-pub use events::{Events, ListenEvent, SessionOrigin};
+pub use events::{Events, ListenEvent, SessionOrigin, TargetEvent, TargetSink};
 pub use mapping::{Bound, Mapping};
 
 use std::future::Future;
@@ -22,7 +22,7 @@ use self::door::Door;
 use crate::dial::{Dialled, dial};
 use crate::pool::Pool;
 use crate::{
-    Bridge, ConnectError, Connector, Endpoint, Lifecycle, Net, Options, Remembered, Runtime,
+    Bridge, ConnectError, Connector, Endpoint, Lifecycle, Net, Options, Remembered, Runtime, Socket,
 };
 
 /// Local ports that lead into a pod. Every program that connects has a session to itself while it is
@@ -111,6 +111,7 @@ where
     for (listener, bound) in doors {
         runtime.spawn(Door::new(&runtime, &pool, &shared, bound).serve(listener));
     }
+    runtime.spawn(watch(connector.clone(), Arc::clone(&pool), Arc::clone(&shared)));
     let idle: IdleFn = Box::new(move || pool.idle());
     let probe: ProbeFn = Box::new(move || {
         let (runtime, connector) = (runtime.clone(), connector.clone());
@@ -179,6 +180,23 @@ impl std::fmt::Debug for Listening {
             .field("bound", &self.bound)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
+    }
+}
+
+/// Looks after the target until no more connections are accepted.
+fn watch<R: Runtime, C: Connector, S: Socket>(
+    connector: C,
+    pool: Arc<Pool<R, C, S>>,
+    shared: Arc<Shared>,
+) -> impl Future<Output = ()> {
+    let presence = shared.life.helper();
+    let sink = TargetSink::new(shared.events.clone(), move || {
+        pool.reconsider();
+        pool.see_to_spare();
+    });
+    async move {
+        let _presence = presence;
+        shared.life.accepting(connector.watch(sink)).await;
     }
 }
 

@@ -203,10 +203,10 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         if !dialled {
             self.pool.shared.note_reused();
         }
-        let Endpoint { namespace, pod, .. } = &self.endpoint;
+        let endpoint = Endpoint { ports: vec![port], ..self.endpoint.clone() };
         self.pool.shared.events.send(ListenEvent::Connected {
             connection: ticket.number,
-            endpoint: Endpoint::new(namespace, pod, &[port]),
+            endpoint,
             form: self.form,
             origin: self.origin,
             took: if dialled { self.took } else { Duration::ZERO },
@@ -236,7 +236,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
             RelayEnd::Over(report) => {
                 if says_that_the_pod_is_gone(&report) {
                     self.retire();
-                    self.pool.distrust();
+                    self.pool.distrust(&self.endpoint);
                 }
                 let closed = self.bridge.closed().cloned();
                 self.tell_ended(ticket, report, closed);

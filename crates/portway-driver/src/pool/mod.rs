@@ -30,8 +30,8 @@ use self::rooms::{Dialling, Lodging, Review, RoomId, Rooms};
 use crate::dial::{Dialled, dial, dial_ahead};
 use crate::listen::Shared;
 use crate::{
-    ConnectError, Connector, ListenEvent, Options, Presence, Remembered, Runtime, SessionOrigin,
-    Socket, after,
+    ConnectError, Connector, Endpoint, ListenEvent, Options, Presence, Remembered, Runtime,
+    SessionOrigin, Socket, after,
 };
 
 /// The sessions of one listener.
@@ -73,7 +73,8 @@ impl<R: Runtime, C: Connector, S: Socket> Pool<R, C, S> {
 
     /// A program has connected.
     pub(crate) fn admit(self: &Arc<Self>, guest: Guest<S>) {
-        let lodging = self.lock().lodge(guest, &self.ports, self.runtime.now());
+        let sticky = self.connector.is_sticky();
+        let lodging = self.lock().lodge(guest, &self.ports, sticky, self.runtime.now());
         match lodging {
             Lodging::There(waker) => waker.into_iter().for_each(Waker::wake),
             Lodging::Dial(dialling) => {
@@ -102,18 +103,26 @@ impl<R: Runtime, C: Connector, S: Socket> Pool<R, C, S> {
 
     /// A session is empty and healthy.
     fn park(&self, id: RoomId) -> Review {
-        self.lock().park(id, self.runtime.now())
+        let sticky = self.connector.is_sticky();
+        self.lock().park(id, sticky, self.runtime.now())
     }
 
     /// The pod may have gone: nothing that is idle is used again.
-    fn distrust(&self) {
+    fn distrust(&self, endpoint: &Endpoint) {
+        self.connector.doubt(endpoint);
         let wakers = self.lock().distrust();
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// The target may lead somewhere else: sessions to where it led take nobody else.
+    pub(crate) fn reconsider(self: &Arc<Self>) {
+        let wakers = self.lock().keep_current(|endpoint| self.connector.is_current(endpoint));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Dials a spare if one is missing.
-    fn see_to_spare(self: &Arc<Self>) {
-        if self.lock().claim_spare(self.runtime.now()) {
+    pub(crate) fn see_to_spare(self: &Arc<Self>) {
+        if self.connector.is_sticky() && self.lock().claim_spare(self.runtime.now()) {
             let presence = self.shared.life.helper();
             self.runtime.spawn(Arc::clone(self).keep_spare(presence));
         }
@@ -138,7 +147,8 @@ impl<R: Runtime, C: Connector, S: Socket> Pool<R, C, S> {
             }
             Some(Ok(Some(dialled))) => {
                 let fixed = !dialled.session.capabilities().dynamic_open;
-                self.lock().dialled(id, fixed);
+                self.lock().dialled(id, &dialled.endpoint, fixed);
+                self.reconsider();
                 if fixed {
                     let mut guests = mailbox.drain();
                     let first = guests.pop_front();
@@ -179,7 +189,9 @@ impl<R: Runtime, C: Connector, S: Socket> Pool<R, C, S> {
                     break;
                 }
                 Some(Ok(Some(dialled))) => {
-                    let (id, mailbox) = self.lock().add_spare(&ports, self.runtime.now());
+                    let now = self.runtime.now();
+                    let (id, mailbox) = self.lock().add_spare(&ports, &dialled.endpoint, now);
+                    self.reconsider();
                     self.host(id, mailbox, dialled, &ports, SessionOrigin::Spare).await;
                     return;
                 }
@@ -188,7 +200,8 @@ impl<R: Runtime, C: Connector, S: Socket> Pool<R, C, S> {
             }
             let retry = self.runtime.sleep_until(after(self.runtime.now(), patience));
             let goes_on = life.accepting(retry).await.is_some();
-            if !goes_on || !self.lock().wants_spare(self.runtime.now()) {
+            let wanted = goes_on && self.connector.is_sticky();
+            if !wanted || !self.lock().wants_spare(self.runtime.now()) {
                 break;
             }
             patience = (patience * 2).min(Self::LAST_RETRY);

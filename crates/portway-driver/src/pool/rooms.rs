@@ -6,7 +6,7 @@ use portway_proto::Port;
 
 use super::mailbox::Mailbox;
 use super::{Guest, Keeping};
-use crate::after;
+use crate::{Endpoint, after};
 
 /// What a listener knows of its sessions, and who gets which. No I/O and no task: what is to be done
 /// is for the caller, once nothing is locked.
@@ -29,6 +29,8 @@ struct Room<S> {
     mailbox: Arc<Mailbox<S>>,
     /// The ports for which it is known where in the pod they lead.
     ports: Arc<[Port]>,
+    /// Where it leads, once that is known.
+    endpoint: Option<Endpoint>,
     guests: usize,
     standing: Standing,
     /// When the dial began.
@@ -94,16 +96,24 @@ impl<S> Rooms<S> {
     }
 
     /// A place for a guest: where the last one left most recently, or where most are already.
-    pub(super) fn lodge(&mut self, guest: Guest<S>, all: &Arc<[Port]>, now: Instant) -> Lodging<S> {
+    /// To a target that is not sticky, in a session of its own.
+    pub(super) fn lodge(
+        &mut self,
+        guest: Guest<S>,
+        all: &Arc<[Port]>,
+        sticky: bool,
+        now: Instant,
+    ) -> Lodging<S> {
         self.used = now;
         let port = guest.ticket.bound.remote;
         // Nobody who was failed once is sent to a session that may be as dead as the last.
-        let picked = if guest.ticket.second_try { None } else { self.pick(port) };
+        let alone = guest.ticket.second_try || !sticky;
+        let picked = if alone { None } else { self.pick(port) };
         if let Some(room) = picked {
             room.guests += 1;
             return Lodging::There(room.mailbox.push(guest));
         }
-        let shares = self.keeping.per_session > 1 && !self.fixed;
+        let shares = self.keeping.per_session > 1 && !self.fixed && sticky;
         let ports = if shares { Arc::clone(all) } else { Arc::from([port]) };
         let room = self.add(ports, Standing::Dialling, 1, now);
         // Its task does not run yet.
@@ -136,7 +146,8 @@ impl<S> Rooms<S> {
     ) -> &Room<S> {
         self.next += 1;
         let (id, mailbox) = (RoomId(self.next), Arc::new(Mailbox::new()));
-        let room = Room { id, mailbox, ports, guests, standing, born: now, idle_since: now };
+        let (endpoint, born, idle_since) = (None, now, now);
+        let room = Room { id, mailbox, ports, endpoint, guests, standing, born, idle_since };
         self.rooms.push(room);
         &self.rooms[self.rooms.len() - 1]
     }
@@ -145,16 +156,20 @@ impl<S> Rooms<S> {
     pub(super) fn add_spare(
         &mut self,
         all: &Arc<[Port]>,
+        endpoint: &Endpoint,
         now: Instant,
     ) -> (RoomId, Arc<Mailbox<S>>) {
         self.spare = Spare::Unattended;
         let room = self.add(Arc::clone(all), Standing::Checking, 0, now);
-        (room.id, Arc::clone(&room.mailbox))
+        let (id, mailbox) = (room.id, Arc::clone(&room.mailbox));
+        self.lead(id, endpoint);
+        (id, mailbox)
     }
 
     /// A session stands. One that is fixed to its first guest is no room: it is out.
-    pub(super) fn dialled(&mut self, id: RoomId, fixed: bool) {
+    pub(super) fn dialled(&mut self, id: RoomId, endpoint: &Endpoint, fixed: bool) {
         self.fixed = fixed;
+        self.lead(id, endpoint);
         if fixed {
             self.remove(id);
         } else if let Some(room) = self.get(id) {
@@ -185,11 +200,12 @@ impl<S> Rooms<S> {
         }
     }
 
-    /// It is healthy and empty. Refused, and taken out, where enough are kept or it is too old.
-    pub(super) fn park(&mut self, id: RoomId, now: Instant) -> Review {
-        let enough = self.idle() > self.keeping.max_idle;
+    /// It is healthy and empty. Refused, and taken out, where enough are kept, it is too old, or the
+    /// next connection may have to go elsewhere.
+    pub(super) fn park(&mut self, id: RoomId, sticky: bool, now: Instant) -> Review {
+        let wanted = sticky && self.idle() <= self.keeping.max_idle;
         match self.get(id) {
-            Some(room) if !enough => {
+            Some(room) if wanted => {
                 room.standing = Standing::Open;
                 room.idle_since = now;
                 self.review(id, now)
@@ -230,9 +246,18 @@ impl<S> Rooms<S> {
     /// All that are idle are not what they were dialled for any more: the pod has gone.
     pub(super) fn distrust(&mut self) -> Vec<Waker> {
         let idle = |room: &Room<S>| room.guests == 0 && room.standing != Standing::Dialling;
-        let wakers = self.rooms.iter().filter(|room| idle(room));
+        self.retire(idle)
+    }
+
+    /// Those that lead where the target does not lead any more take nobody else.
+    pub(super) fn keep_current(&mut self, is_current: impl Fn(&Endpoint) -> bool) -> Vec<Waker> {
+        self.retire(|room| room.endpoint.as_ref().is_some_and(|endpoint| !is_current(endpoint)))
+    }
+
+    fn retire(&mut self, whom: impl Fn(&Room<S>) -> bool) -> Vec<Waker> {
+        let wakers = self.rooms.iter().filter(|room| whom(room));
         let wakers = wakers.filter_map(|room| room.mailbox.retire()).collect();
-        self.rooms.retain(|room| !idle(room));
+        self.rooms.retain(|room| !whom(room));
         wakers
     }
 
@@ -258,6 +283,12 @@ impl<S> Rooms<S> {
     pub(super) fn idle(&self) -> usize {
         let idle = |room: &&Room<S>| room.guests == 0 && room.standing == Standing::Open;
         self.rooms.iter().filter(idle).count()
+    }
+
+    fn lead(&mut self, id: RoomId, endpoint: &Endpoint) {
+        if let Some(room) = self.get(id) {
+            room.endpoint = Some(endpoint.clone());
+        }
     }
 
     fn get(&mut self, id: RoomId) -> Option<&mut Room<S>> {

@@ -14,11 +14,19 @@ pub(super) struct Frames {
     queue: VecDeque<Frame>,
     /// Bytes of all of them.
     held: usize,
+    /// The socket has not taken them all at once: no more come before it has. That there is room again is
+    /// seen by whoever flushes, and nobody else would be woken for it.
+    writing: bool,
 }
 
 impl Frames {
     pub(super) const fn has_room(&self) -> bool {
-        self.held < WRITE_BATCH
+        self.held < WRITE_BATCH && !self.writing
+    }
+
+    /// Bytes that are not written.
+    pub(super) const fn held(&self) -> usize {
+        self.held
     }
 
     pub(super) fn push(&mut self, frame: Frame) {
@@ -35,8 +43,9 @@ impl Frames {
         while self.held > 0 {
             let mut slices = [IoSlice::new(&[]); 64];
             let used = self.fill(&mut slices);
-            let written = ready!(socket.poll_write_vectored(cx, &slices[..used]))?;
-            self.advance(nonzero(written)?);
+            let written = socket.poll_write_vectored(cx, &slices[..used]);
+            self.writing = written.is_pending();
+            self.advance(nonzero(ready!(written)?)?);
         }
         self.queue.clear();
         self.queue.shrink_to(8);

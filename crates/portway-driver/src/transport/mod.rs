@@ -29,6 +29,9 @@ pub trait Transport: Send + Unpin + 'static {
     /// Takes one message; call only after [`has_room`](Self::has_room).
     fn send(&mut self, transmit: Transmit);
 
+    /// Bytes of what was taken that are not written.
+    fn unsent(&self) -> usize;
+
     /// Writes what was taken.
     ///
     /// # Errors

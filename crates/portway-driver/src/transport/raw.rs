@@ -82,6 +82,10 @@ impl<S: Socket> Transport for RawTransport<S> {
         }
     }
 
+    fn unsent(&self) -> usize {
+        self.outbox.held()
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ours == Direction::Ending {
             return self.poll_shutdown(cx);

@@ -61,6 +61,13 @@ impl<S: Socket> Transport for WireTransport<S> {
         }
     }
 
+    fn unsent(&self) -> usize {
+        match self {
+            Self::Ws(transport) => transport.unsent(),
+            Self::Raw(transport) => transport.unsent(),
+        }
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Ws(transport) => transport.poll_flush(cx),

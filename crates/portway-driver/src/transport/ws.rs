@@ -116,6 +116,13 @@ impl<S: Socket> Transport for WsTransport<S> {
         }
     }
 
+    fn unsent(&self) -> usize {
+        match &self.outbox {
+            Outbox::Masked { bytes, .. } => bytes.len(),
+            Outbox::Plain(frames) => frames.held(),
+        }
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.outbox {
             Outbox::Masked { bytes, writing, large, .. } => {

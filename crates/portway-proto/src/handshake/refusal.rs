@@ -97,6 +97,8 @@ pub enum RefusalKind {
     SandboxNotReady,
     /// The server saw no upgrade headers although they were sent: something between dropped them.
     UpgradeStripped,
+    /// 400 of a server that speaks TLS and was spoken to without.
+    TlsExpected,
     /// A status below 400 that is not 101: something between does not pass upgrades on.
     NotUpgraded,
     /// A 4xx that Kubernetes does not send: something between refuses, maybe only this wire form.
@@ -226,6 +228,7 @@ impl Refusal {
             | Kind::DeniedByAdmission
             | Kind::SubprotocolMismatch { .. }
             | Kind::PortForwardDisabled
+            | Kind::TlsExpected
             | Kind::Other => Action::GiveUp,
         }
     }
@@ -294,6 +297,7 @@ impl RefusalKind {
             Self::BackendUpgradeFailed => "the API server could not upgrade towards the node",
             Self::SandboxNotReady => "the container runtime has no sandbox for the pod",
             Self::UpgradeStripped => "the upgrade headers got lost on the way",
+            Self::TlsExpected => "the server speaks TLS, its address begins with https://",
             Self::NotUpgraded => "something on the way does not pass upgrades on",
             Self::NotKubernetes => "something on the way refuses the request",
             Self::ServerError { .. } => "the server or something on the way failed",
@@ -339,6 +343,9 @@ fn kind_of_text(
         }
         400 if text.contains("no tunneling spdy protocols provided") => RefusalKind::BadTunnelOffer,
         400 | 500 if is_stripped(text) => RefusalKind::UpgradeStripped,
+        400 if text.starts_with("Client sent an HTTP request to an HTTPS server") => {
+            RefusalKind::TlsExpected
+        }
         403 => match field::joined(headers, field::ACCEPTED_STREAM_PROTOCOLS) {
             Some(accepted) => {
                 RefusalKind::SubprotocolMismatch { accepted: kept(&accepted).unwrap_or_default() }

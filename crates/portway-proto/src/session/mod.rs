@@ -160,6 +160,16 @@ impl Session {
         self.finish_close(CloseReason::Disconnected, now);
     }
 
+    /// Of what [`poll_transmit`](Self::poll_transmit) gave it, `left` bytes still wait in the
+    /// transport. Call after it was flushed, as far as it went: a clean end, and the answer to it, have
+    /// the time that the peer takes to be given what comes before. Never called, a message counts as
+    /// written once it is handed over.
+    pub fn handle_flush(&mut self, left: usize, now: Instant) {
+        if self.core.note_unsent(left, now) && matches!(self.state, State::Closing(_)) {
+            self.arm_close(now);
+        }
+    }
+
     /// Time reached [`poll_timeout`](Self::poll_timeout). Calling early is allowed and does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         // The end of a pause brings back what it had suspended, so look again until nothing is due.
@@ -507,7 +517,12 @@ impl Session {
     }
 
     fn arm_close(&mut self, now: Instant) {
-        let wait = self.core.config.close_timeout();
+        let State::Closing(closing) = &self.state else { return };
+        let wait = if closing.reason.is_clean() && self.core.owes_an_end() {
+            self.core.config.drain_timeout()
+        } else {
+            self.core.config.close_timeout()
+        };
         self.core.timers.arm(Owner::Session, Timer::Close, wait, now);
     }
 

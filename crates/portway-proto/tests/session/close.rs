@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use portway_proto::{
     CloseFrame, CloseReason, Config, Event, HalfClose, Incoming, Side, StreamError, StreamEvent,
-    Violation, WireForm, WriteError,
+    Timer, Violation, WireForm, WriteError,
 };
-use portway_testkit::rig::{End, Rig, Sent, close, data, exchange, secs};
+use portway_testkit::rig::{End, Rig, Sent, close, data, exchange, millis, secs};
 
 fn peer(code: u16) -> CloseReason {
     CloseReason::Peer { code, reason: "".into() }
@@ -327,5 +327,62 @@ fn a_finished_exchange_closes_both_sides_cleanly() {
         assert_eq!(client.read_all(c), (Vec::new(), End::Eof));
         assert_eq!(client.events().last(), Some(&Event::Closed(CloseReason::Done)));
         assert_eq!(server.events().last(), Some(&Event::Closed(CloseReason::Done)));
+    }
+}
+
+#[test]
+fn a_clean_end_waits_for_a_transport_that_is_slow_to_write() {
+    let mut rig = Rig::ready_server(Config::server(), &[8080]);
+    let id = rig.accept_all()[0];
+    rig.write(id, b"the whole answer");
+    rig.finish(id);
+    rig.stop(id);
+    assert_eq!(rig.sent(), [data(0, "the whole answer"), close(1000)]);
+    rig.flushed(20);
+    rig.after(secs(59));
+    rig.flushed(10);
+    assert_eq!(rig.next_timer(), Some((Timer::Close, secs(60))), "it got further");
+    rig.after(secs(59));
+    rig.flushed(0);
+    assert_eq!(rig.next_timer(), Some((Timer::Close, secs(2))), "an answer is due now");
+    rig.after(secs(1));
+    rig.peer_close(1000);
+    assert_eq!(rig.events().last(), Some(&Event::Closed(CloseReason::Done)));
+}
+
+#[test]
+fn a_transport_that_writes_nothing_is_not_waited_for_without_end() {
+    let config = Config::server().with_drain_timeout(secs(7));
+    let mut rig = Rig::ready_server(config, &[8080]);
+    let id = rig.accept_all()[0];
+    rig.write(id, b"answer");
+    rig.finish(id);
+    rig.stop(id);
+    rig.sent();
+    rig.flushed(6);
+    rig.after(millis(6_999));
+    rig.flushed(6);
+    assert!(!rig.session.is_closed());
+    rig.after(millis(1));
+    assert!(rig.session.is_closed());
+}
+
+#[test]
+fn nobody_waits_for_the_rest_of_what_was_given_up() {
+    // By a reset before the end, and by one after it.
+    for ended in [false, true] {
+        let config = Config::client().with_half_close(HalfClose::Immediate);
+        let mut rig = Rig::ready_client(config, &[8080]);
+        let id = rig.open(8080);
+        rig.write(id, b"upload");
+        if ended {
+            rig.finish(id);
+            rig.sent();
+            rig.after(secs(1));
+        }
+        rig.reset(id);
+        rig.sent();
+        rig.flushed(6);
+        assert_eq!(rig.next_timer(), Some((Timer::Close, secs(2))), "{ended}");
     }
 }

@@ -98,6 +98,38 @@ fn the_wait_begins_when_the_last_byte_is_out_not_when_the_local_end_is_seen() {
 }
 
 #[test]
+fn the_wait_begins_when_the_pod_has_been_given_the_last_byte() {
+    let (mut rig, id) = client(WHEN_IDLE);
+    rig.write(id, b"a long question");
+    rig.finish(id);
+    rig.sent();
+    rig.flushed(15);
+    for left in (0..5).rev() {
+        rig.after(secs(4));
+        rig.flushed(left);
+    }
+    rig.after(millis(4999));
+    assert_eq!(rig.sent(), []);
+    rig.after(millis(1));
+    assert_eq!(rig.sent(), [close(1000)]);
+}
+
+#[test]
+fn what_others_write_later_is_no_reason_to_wait() {
+    let (mut rig, id) = client(WHEN_IDLE);
+    rig.write(id, b"question");
+    rig.finish(id);
+    rig.sent();
+    rig.flushed(0);
+    for left in [9, 5, 2, 1] {
+        rig.after(secs(1));
+        rig.flushed(left);
+    }
+    rig.after(secs(1));
+    assert_eq!(rig.sent(), [close(1000)]);
+}
+
+#[test]
 fn immediate_waits_a_second_for_an_answer_that_is_owed() {
     let (mut rig, id) = client(HalfClose::Immediate);
     rig.write(id, b"request");

@@ -1,6 +1,7 @@
 //! What the tests of the server share: runtimes, pods, and a client made of nothing but a socket.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod program;
 pub mod wire;
 
 use std::io::{Read, Write};

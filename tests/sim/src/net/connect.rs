@@ -62,7 +62,8 @@ enum Made {
 
 impl World {
     fn make(&mut self, to: SocketAddr) -> Made {
-        let Some(listener) = self.listener_at(to) else {
+        let listener = self.listener_at(to).filter(|_| !self.net.link_to(to).refuses);
+        let Some(listener) = listener else {
             self.note(Happening::Refused { port: to.port() });
             return Made::Refused;
         };

@@ -9,6 +9,7 @@ pub struct Link {
     pub(super) capacity: usize,
     pub(super) patience: Duration,
     pub(super) answers: bool,
+    pub(super) refuses: bool,
 }
 
 impl Link {
@@ -20,6 +21,7 @@ impl Link {
             capacity: 64 * 1024,
             patience: Duration::from_secs(15 * 60),
             answers: true,
+            refuses: false,
         }
     }
 
@@ -48,6 +50,13 @@ impl Link {
     #[must_use]
     pub const fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Every connection is refused, as if nobody listened.
+    #[must_use]
+    pub const fn refusing(mut self) -> Self {
+        self.refuses = true;
         self
     }
 

@@ -36,6 +36,16 @@ pub(crate) struct Network {
     faults: Vec<FaultRecord>,
 }
 
+/// What has gone one way through a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Moved {
+    /// Bytes that were written.
+    pub written: u64,
+    /// Those of them that were not read yet.
+    pub on_the_way: usize,
+}
+
 /// What befalls the next connection to an address.
 pub(crate) type Plan = Box<dyn FnMut(&mut Rng) -> Option<(When, Fault)> + Send>;
 
@@ -59,6 +69,17 @@ impl Network {
     pub(crate) fn connections(&self, to: SocketAddr) -> Vec<u64> {
         let open = |conn: &Conn| conn.ends[1].addr == to && conn.ends.iter().any(|end| end.open);
         self.conns.iter().filter(|(_, conn)| open(conn)).map(|(number, _)| *number).collect()
+    }
+
+    /// What has gone from each end of a connection to the other, unless one of them is gone.
+    pub(crate) fn moved(&self, connection: u64) -> Option<[Moved; 2]> {
+        let conn = self.conns.get(&connection)?;
+        let stands = conn.ends.iter().all(|end| end.open && !end.gone) && !conn.silent;
+        stands.then(|| {
+            conn.pipes
+                .each_ref()
+                .map(|pipe| Moved { written: pipe.written, on_the_way: pipe.held() })
+        })
     }
 
     pub(crate) fn faults(&self) -> &[FaultRecord] {

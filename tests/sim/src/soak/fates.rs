@@ -1,8 +1,10 @@
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::pod::Manner;
-use crate::{Fault, Rng, Sim, When};
+use super::setup::Setup;
+use crate::{Fault, Link, Rng, Sim, When};
 
 /// Plans what befalls connections: on one hop much, on the others little.
 pub(super) fn plan(sim: &Sim, server: SocketAddr, doors: &[SocketAddr], rng: &mut Rng) {
@@ -15,6 +17,52 @@ pub(super) fn plan(sim: &Sim, server: SocketAddr, doors: &[SocketAddr], rng: &mu
     for manner in Manner::ALL {
         sim.plan_faults(manner.addr(), move |rng| fate(rng, one_in(2)));
     }
+}
+
+/// For a while nobody reaches an address any more: who is connected notices nothing.
+#[derive(Debug, Clone)]
+pub(super) struct Outage {
+    pub(super) to: SocketAddr,
+    pub(super) from: Duration,
+    pub(super) until: Duration,
+    link: Link,
+    /// Nobody says so; else every connection is refused.
+    unanswered: bool,
+}
+
+impl Outage {
+    /// Sometimes one, of the server or of a pod.
+    pub(super) fn draw(server: SocketAddr, setup: &Setup, rng: &mut Rng) -> Option<Self> {
+        if !rng.one_in(4) {
+            return None;
+        }
+        let manner = rng.pick(&Manner::ALL);
+        let (to, link) = match rng.one_in(2) {
+            true => (server, setup.hop.clone()),
+            false => (manner.addr(), setup.pod.clone()),
+        };
+        let from = rng.time(Duration::ZERO..=Duration::from_secs(3));
+        let until = from + rng.time(Duration::from_millis(100)..=Duration::from_secs(6));
+        Some(Self { to, from, until, link, unanswered: rng.one_in(2) })
+    }
+
+    pub(super) async fn happen(self, sim: Sim) {
+        let Self { to, from, until, link, unanswered } = self;
+        sim.sleep(from).await;
+        let gone = if unanswered { link.clone().unreachable() } else { link.clone().refusing() };
+        sim.set_link(to, gone);
+        sim.sleep(until - from).await;
+        sim.set_link(to, link);
+    }
+}
+
+/// Sometimes a system has no descriptor left for those who connect to one of these.
+pub(super) async fn exhaust(sim: Sim, doors: Vec<SocketAddr>, mut rng: Rng) {
+    if !rng.one_in(3) {
+        return;
+    }
+    sim.sleep(rng.time(Duration::ZERO..=Duration::from_secs(3))).await;
+    sim.fail_accepts(rng.pick(&doors), rng.within(1..=8), ErrorKind::OutOfMemory);
 }
 
 /// The longest stall: below what the half-close policy waits where an answer is owed.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::memory::Held;
 use super::pattern::Header;
 use super::pod::Manner;
 use super::program::Ending;
@@ -18,6 +19,10 @@ pub(super) struct Entries {
     pub(super) programs: BTreeMap<u64, ProgramSide>,
     /// By the number of the connection.
     pub(super) pods: BTreeMap<u64, PodSide>,
+    /// Where the sessions lead, as long as it is the same server.
+    pub(super) server: Option<SocketAddr>,
+    /// What was found in portway.
+    pub(super) held: Vec<Held>,
 }
 
 /// What one program saw.
@@ -86,6 +91,23 @@ impl Ledger {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ProgramSide {
+    pub(super) const fn new(header: Header, manner: Manner, ending: Ending) -> Self {
+        Self {
+            header,
+            manner,
+            ending,
+            local: None,
+            started: Duration::ZERO,
+            ended: None,
+            sent: 0,
+            sent_fin: false,
+            received: 0,
+            end: None,
+        }
     }
 }
 

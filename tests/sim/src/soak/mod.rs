@@ -9,6 +9,7 @@
 
 mod fates;
 mod ledger;
+mod memory;
 mod pattern;
 mod pod;
 mod program;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use portway_driver::{Lifecycle, Listener, Net, Presence, Runtime, Socket, until};
 
 use super::ledger::{Ledger, PodEnd, PodSide};
+use super::memory::Way;
 use super::pattern::{self, Header};
 use crate::{Sim, SimListener, SimSocket};
 
@@ -159,6 +160,7 @@ impl Pod {
             Manner::Answer | Manner::Greet | Manner::Deaf => {
                 if manner == Manner::Deaf {
                     self.sim.sleep(DEAF).await;
+                    self.ledger.note_held(&self.sim, header.program, Way::Up);
                 }
                 while self.side.received < header.upload {
                     self.heard(header).await?;

@@ -10,6 +10,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use portway_driver::{PortStream, ReadBuf, Runtime, Socket, until};
 
 use super::ledger::{Ledger, ProgramEnd, ProgramSide};
+use super::memory::Way;
 use crate::{Rng, Sim};
 
 /// How a program behaves.
@@ -170,7 +171,10 @@ impl<S: Socket> Talk<S> {
     async fn read(&self, mut rng: Rng) -> ProgramEnd {
         let (header, manner) = self.with(|state| (state.side.header, state.side.manner));
         let ending = self.with(|state| state.side.ending);
-        self.sim.sleep(self.pace.deaf).await;
+        if !self.pace.deaf.is_zero() {
+            self.sim.sleep(self.pace.deaf).await;
+            self.ledger.note_held(&self.sim, header.program, Way::Down);
+        }
         loop {
             let received = self.with(|state| state.side.received);
             if let Ending::Close(after) = ending

@@ -8,7 +8,7 @@ use portway_driver::{
 };
 use portway_server::{Limits, LocalPod, LocalPods, Server, ServerEvent, Serving};
 
-use super::fates;
+use super::fates::{self, Outage};
 use super::ledger::{Ledger, ProgramSide};
 use super::pattern::Header;
 use super::pod::{self, Manner};
@@ -56,6 +56,7 @@ struct Scenario {
     rng: Rng,
     ledger: Ledger,
     tally: Arc<Mutex<Tally>>,
+    outage: Option<Outage>,
 }
 
 /// How the connections of the listeners went: by the address of the program.
@@ -74,7 +75,7 @@ const LOCALHOST: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOC
 
 impl Scenario {
     fn new(sim: Sim, setup: Setup, rng: Rng) -> Self {
-        Self { sim, setup, rng, ledger: Ledger::default(), tally: Arc::default() }
+        Self { sim, setup, rng, ledger: Ledger::default(), tally: Arc::default(), outage: None }
     }
 
     async fn play(mut self) -> Tally {
@@ -89,18 +90,33 @@ impl Scenario {
         self.sim.set_link(server, self.setup.hop.clone());
         let listening = self.listen(server).await;
         let doors: Vec<_> = listening.bound().iter().map(|bound| bound.local).collect();
-        if self.setup.faulty {
-            fates::plan(&self.sim, server, &doors, &mut self.rng);
-        }
+        self.ledger.lock().server = Some(server);
+        let troubles = if self.setup.faulty { self.trouble(server, &doors) } else { Vec::new() };
         let ends = Ends::default();
         let watching = self.watch(&listening, &ends);
         let mut programs = self.programs(&listening);
         programs.extend(self.streams(server));
         let (serving, cut_off) = self.finale(listening, serving, programs).await;
         watching.await;
+        all(troubles).await;
         serving.shutdown(Duration::from_secs(1)).await;
         life.shutdown(Duration::from_secs(600)).await;
         self.judge(server, &doors, &ends, cut_off)
+    }
+
+    /// Plans what goes wrong.
+    fn trouble(&mut self, server: SocketAddr, doors: &[SocketAddr]) -> Vec<Running<()>> {
+        let rng = &mut self.rng;
+        fates::plan(&self.sim, server, doors, rng);
+        self.outage = Outage::draw(server, &self.setup, rng);
+        let outage = self.outage.clone().map(|outage| outage.happen(self.sim.clone()));
+        // As often the server as any of the listeners.
+        let mut all = doors.to_vec();
+        all.extend(doors.iter().map(|_| server));
+        let exhausted = fates::exhaust(self.sim.clone(), all, rng.fork());
+        let mut troubles = vec![self.sim.start("exhaustion", exhausted)];
+        troubles.extend(outage.map(|outage| self.sim.start("outage", outage)));
+        troubles
     }
 
     async fn serve(&self) -> Serving {
@@ -240,6 +256,7 @@ impl Scenario {
         let header = Header { program: number, upload: size(), answer: size() };
         let length = manner.length(header);
         let below = |rng: &mut Rng, end: u64| rng.below(usize::try_from(end).unwrap_or(0)) as u64;
+        let stuck = number < 1_000 && rng.one_in(8);
         let ending = match rng.below(10) {
             0 => Ending::Abort(below(rng, header.upload)),
             1 => Ending::Close(below(rng, length)),
@@ -247,23 +264,30 @@ impl Scenario {
             3..=6 => Ending::Finish,
             _ => Ending::Wait,
         };
+        if stuck {
+            return Self::stuck(number, manner);
+        }
         let pace = Pace {
             deaf: if rng.one_in(6) { Duration::from_secs(2) } else { Duration::ZERO },
             pause: rng.pick(&[Duration::ZERO, Duration::from_millis(5), Duration::from_millis(80)]),
             piece: rng.pick(&[500, 10_000, 70_000]),
         };
-        let side = ProgramSide {
-            header,
+        Program { side: ProgramSide::new(header, manner, ending), pace }
+    }
+
+    /// A program that is given, or gives to a deaf pod, far more than anybody may hold, and is gone once it
+    /// was looked at.
+    fn stuck(number: u64, manner: Manner) -> Program {
+        const MUCH: u64 = 3_000_000;
+        const LITTLE: u64 = 3_000;
+        let upload = if manner == Manner::Deaf { MUCH } else { LITTLE };
+        let answer = if manner == Manner::Deaf { LITTLE } else { MUCH };
+        let side = ProgramSide::new(
+            Header { program: number, upload, answer },
             manner,
-            ending,
-            local: None,
-            started: Duration::ZERO,
-            ended: None,
-            sent: 0,
-            sent_fin: false,
-            received: 0,
-            end: None,
-        };
+            Ending::Vanish(Duration::from_secs(4)),
+        );
+        let pace = Pace { deaf: Duration::from_secs(3), pause: Duration::ZERO, piece: 70_000 };
         Program { side, pace }
     }
 
@@ -287,6 +311,7 @@ impl Scenario {
         match self.setup.finale {
             Finale::ShutDown(deadline) => self.shut_down(listening, deadline).await,
             Finale::ServerFirst => {
+                self.ledger.lock().server = None;
                 serving.shutdown(Duration::from_millis(300)).await;
                 self.sim.sleep(Duration::from_secs(5)).await;
                 serving = self.serve().await;
@@ -337,6 +362,7 @@ impl Scenario {
             setup: &self.setup,
             entries: &entries,
             faults: &faults,
+            outage: self.outage.as_ref(),
             server,
             doors,
             ends: &ends,
@@ -373,7 +399,10 @@ fn describe(
         }
         ListenEvent::Failed { connection, error, .. } => {
             end.failed = Some(error.to_string());
-            ("listener: failed to connect".to_owned(), Some(connection))
+            let error = error.to_string();
+            let why = ["refused", "timed out"].into_iter().find(|why| error.ends_with(why));
+            let why = why.map_or_else(String::new, |why| format!(", {why}"));
+            (format!("listener: failed to connect{why}"), Some(connection))
         }
         ListenEvent::Ended { connection, report, .. } => {
             let what = match &report.failure {

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use portway_driver::proto::{HalfClose, OverflowPolicy};
-use portway_driver::{Config, Options, Protocol, RelayRules, Sessions, WireForm};
+use portway_driver::{Config, Options, Protocol, RelayRules, Sessions, WireForm, WsTransport};
 
-use crate::{Link, Rng};
+use crate::{Link, Rng, SimSocket};
 
 /// What a run is like, all of it drawn.
 #[derive(Debug, Clone)]
@@ -168,6 +168,18 @@ impl Setup {
             .with_keep_alive(Some(self.keep_alive))
     }
 
+    /// The most that portway may hold of what goes one way through a connection: what one half has read and
+    /// sends, and what the other has read and passes on.
+    pub(super) fn worst_case(&self) -> u64 {
+        /// Before it is encoded.
+        const MESSAGE: usize = 64 * 1024;
+        let Buffers { client, server, read } = self.buffers;
+        let sends = 2 * read + client.max(server) + WsTransport::<SimSocket>::WRITE_BATCH + MESSAGE;
+        // Over its buffer goes the one piece that did not fit.
+        let passes_on = 2 * read + client.max(server) + read;
+        (sends + passes_on) as u64
+    }
+
     pub(super) fn rules(&self) -> RelayRules {
         let mut rules = if self.todays { RelayRules::RUNTIME } else { RelayRules::FAITHFUL };
         rules.read_size = self.buffers.read;
@@ -183,7 +195,7 @@ fn link(rng: &mut Rng, latency: Duration) -> Link {
     let capacity = rng.pick(&[700, 16_000, 16_000, 200_000]);
     let link = Link::new().with_latency(latency).with_capacity(capacity);
     if rng.one_in(4) {
-        link.with_bytes_per_second((capacity as u64 * 10).max(200_000))
+        link.with_bytes_per_second((capacity as u64 * 10).max(20_000))
     } else {
         link
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use portway_driver::proto::{HalfClose, StreamError};
 use portway_driver::{Protocol, RelayFailure, Sessions, WireForm};
 
+use super::fates::Outage;
 use super::ledger::{Entries, PodEnd, PodSide, ProgramEnd, ProgramSide};
+use super::memory::{Held, Way};
 use super::pod::Manner;
 use super::scenario::ListenerEnd;
 use super::setup::Setup;
@@ -18,6 +20,7 @@ pub(super) struct Evidence<'a> {
     pub(super) setup: &'a Setup,
     pub(super) entries: &'a Entries,
     pub(super) faults: &'a [FaultRecord],
+    pub(super) outage: Option<&'a Outage>,
     pub(super) server: SocketAddr,
     pub(super) doors: &'a [SocketAddr],
     pub(super) ends: &'a BTreeMap<SocketAddr, ListenerEnd>,
@@ -36,6 +39,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, tally: &mut Tally) {
     }
     for pod in evidence.entries.pods.values() {
         evidence.judge_pod(pod, tally);
+    }
+    for held in &evidence.entries.held {
+        evidence.judge_memory(*held, tally);
     }
 }
 
@@ -132,6 +138,7 @@ impl Evidence<'_> {
             // On v4 its goodbye may cross the server's and be answered by a reset.
             (self.hurried(program) && self.is_v4(), "one lingerer too many"),
             (self.setup.server_sessions < 1_000, "the server is full"),
+            (self.unreached(program), "nobody was reached"),
         ];
         reasons.into_iter().find_map(|(holds, why)| holds.then_some(why))
     }
@@ -193,6 +200,33 @@ impl Evidence<'_> {
             assert!(!matches!(program.end, Some(ProgramEnd::Fin)), "{}", self.tell(program));
             tally.count("pod: saw a FIN behind half an upload, on v4");
         }
+    }
+
+    fn judge_memory(&self, held: Held, tally: &mut Tally) {
+        let Held { program, way, bytes } = held;
+        let most = self.setup.worst_case();
+        let deaf = if way == Way::Down { "program" } else { "pod" };
+        tally.count(format!("memory: looked at for a deaf {deaf}"));
+        if bytes > most / 16 {
+            tally.count(format!("memory: much is held for a deaf {deaf}"));
+        }
+        let setup = self.setup;
+        assert!(
+            bytes <= most,
+            "{bytes} of at most {most} bytes are held {way:?}: {program} {setup:#?}"
+        );
+    }
+
+    /// Something on the way to its pod could not be reached for a while.
+    fn unreached(&self, program: &ProgramSide) -> bool {
+        /// What somebody who asks in vain waits for an answer.
+        const PATIENCE: Duration = Duration::from_secs(15);
+        self.outage.is_some_and(|outage| {
+            let on_the_way = outage.to == self.server || outage.to == program.manner.addr();
+            let in_time = outage.until + PATIENCE >= program.started
+                && program.ended.is_none_or(|end| outage.from <= end);
+            on_the_way && in_time
+        })
     }
 
     fn is_v4(&self) -> bool {

@@ -43,12 +43,36 @@ impl Asked {
         find(&self.headers, name)
     }
 
-    /// The form asked for can be had: says yes to it.
-    pub fn grant<S: Socket>(&self, pipe: &mut Pipe<S>, form: WireForm) {
-        let more = match form.subprotocol() {
+    /// The ports asked for, in their order (protocol.md A.2).
+    pub fn ports(&self) -> Vec<u16> {
+        let target = self.line.split(' ').nth(1).expect("a target");
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let named = query.split('&').filter_map(|pair| pair.strip_prefix("ports="));
+        let numbers = named.flat_map(|ports| ports.split(','));
+        numbers.map(|port| port.parse().expect("a number")).collect()
+    }
+
+    /// Whether that form is among those asked for.
+    pub fn wants(&self, form: WireForm) -> bool {
+        match form.subprotocol() {
             Some(name) => {
                 let offered = self.header("sec-websocket-protocol").unwrap_or_default();
-                assert!(offered.split(", ").any(|offer| offer == name), "{self:?}");
+                offered.split(", ").any(|offer| offer == name)
+            }
+            None => self.header("upgrade") == Some("SPDY/3.1"),
+        }
+    }
+
+    /// The form asked for can be had: says yes to it.
+    pub fn grant<S: Socket>(&self, pipe: &mut Pipe<S>, form: WireForm) {
+        pipe.push(self.granting(form).as_bytes());
+    }
+
+    /// How one says yes to that form.
+    pub fn granting(&self, form: WireForm) -> String {
+        assert!(self.wants(form), "{self:?}");
+        let more = match form.subprotocol() {
+            Some(name) => {
                 assert_eq!(self.header("sec-websocket-version"), Some("13"));
                 assert!(self.line.starts_with("GET "), "{self:?}");
                 let key = self.header("sec-websocket-key").expect("a key");
@@ -59,13 +83,11 @@ impl Asked {
                 )
             }
             None => {
-                assert_eq!(self.header("upgrade"), Some("SPDY/3.1"));
                 assert_eq!(self.header("x-stream-protocol-version"), Some("portforward.k8s.io"));
                 "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n".to_owned()
             }
         };
-        let head = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n{more}\r\n");
-        pipe.push(head.as_bytes());
+        format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n{more}\r\n")
     }
 
     /// Says no.

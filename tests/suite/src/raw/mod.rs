@@ -3,11 +3,13 @@
 mod http;
 mod messages;
 mod stream;
+mod streams;
 
 pub(crate) use http::request_of;
 pub use http::{Answer, Asked};
 pub use messages::{Message, Raw};
 pub use stream::RawStream;
+pub use streams::RawStreams;
 
 /// What comes of reading an end of a forwarded connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use portway_driver::{Net, Runtime};
 
-use crate::env::{Env, PORT};
+use crate::env::{Env, PORT, Setup};
 use crate::matrix::Role;
 use crate::raw::Seen;
 
@@ -39,6 +39,31 @@ pub async fn may_come_in_pieces<R: Runtime + Net>(env: &Env<R>) {
     line.pod.flush().await;
     assert_eq!(line.program.read().await, Seen::Reset);
     assert_eq!(line.failure().await, "café closed!");
+}
+
+/// A text that is none is shown as far as it goes.
+pub async fn may_be_no_text<R: Runtime + Net>(env: &Env<R>) {
+    let mut line = env.line().await;
+    line.pod.wire().push_text(b"caf\xff\x1b[2J");
+    line.pod.wire().push_failure(" closed");
+    line.pod.flush().await;
+    assert_eq!(line.program.read().await, Seen::Reset);
+    assert_eq!(line.failure().await, "caf\u{fffd}\u{fffd}[2J closed");
+}
+
+/// A text without end is cut, and its stream ends like any that failed.
+pub async fn has_an_end<R: Runtime + Net>(env: &Env<R>) {
+    let setup = env.setup();
+    let session = setup.session.with_error_text(100);
+    let mut line = env.line_with(Setup { session, ..setup }).await;
+    for _ in 0..100 {
+        line.pod.wire().push_text(&[b'a'; 1_000]);
+    }
+    line.pod.wire().push_failure("the end");
+    line.pod.flush().await;
+    assert_eq!(line.program.read().await, Seen::Reset);
+    let text = line.failure().await;
+    assert!(text.starts_with(&"a".repeat(100)) && text.len() < 200, "{text}");
 }
 
 /// A port that nobody listens on is named, with the reason.

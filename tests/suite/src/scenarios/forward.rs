@@ -1,10 +1,10 @@
 //! Bytes in process, with no local port: the error travels with the stream.
 
 use portway_driver::proto::{CloseReason, HalfClose};
-use portway_driver::{Net, PortForward, PortStream, Runtime};
+use portway_driver::{Net, Port, PortForward, PortStream, Runtime};
 
-use crate::env::{Env, PORT, local_addr};
-use crate::raw::RawStream;
+use crate::env::{Env, Forwarded, PORT, local_addr};
+use crate::raw::{RawStream, Seen};
 
 async fn opened<R: Runtime + Net>(
     env: &Env<R>,
@@ -26,12 +26,22 @@ async fn opened<R: Runtime + Net>(
     (forward, stream, session)
 }
 
-async fn write(stream: &mut PortStream, bytes: &[u8]) {
+/// Writes all of it.
+pub(super) async fn write(stream: &mut PortStream, bytes: &[u8]) {
     use futures_lite::AsyncWriteExt;
     stream.write_all(bytes).await.expect("the bytes are taken");
 }
 
-async fn read_to_end(stream: &mut PortStream) -> (Vec<u8>, Option<String>) {
+/// These bytes come next, in any pieces.
+pub(super) async fn expect(stream: &mut PortStream, bytes: &[u8]) {
+    use futures_lite::AsyncReadExt;
+    let mut all = vec![0; bytes.len()];
+    stream.read_exact(&mut all).await.expect("the bytes");
+    assert!(all == bytes, "{}", all.escape_ascii());
+}
+
+/// Everything up to the end, and the words of the error that it was.
+pub(super) async fn read_to_end(stream: &mut PortStream) -> (Vec<u8>, Option<String>) {
     let mut all = Vec::new();
     loop {
         match stream.bytes().await {
@@ -72,6 +82,23 @@ pub async fn ends_with_its_last_handle<R: Runtime + Net>(env: &Env<R>) {
     pod.expect(b"still").await;
     drop(stream);
     assert!(pod.goodbye().await.is_some());
+}
+
+/// A stream that is dropped is reset, and no other is.
+pub async fn drops_one_stream_and_no_other<R: Runtime + Net>(env: &Env<R>) {
+    let ports = [PORT, Port::new(9090).unwrap()];
+    let Forwarded { forward: _forward, mut streams, mut session } =
+        env.forward(&ports, env.options()).await;
+    for (stream, text) in streams.iter_mut().zip([b"one", b"two"]) {
+        write(stream, text).await;
+    }
+    session.expect(0, b"one").await;
+    session.expect(1, b"two").await;
+    drop(streams.remove(0));
+    assert_eq!(session.next().await, Some((0, Seen::Reset)));
+    session.push_data(1, b"answer");
+    session.flush().await;
+    expect(&mut streams[0], b"answer").await;
 }
 
 /// A shutdown sends what was written before, says goodbye, and says how the session ended.

@@ -6,6 +6,7 @@ use portway_driver::{ListenEvent, Net, Runtime};
 use crate::env::{Env, local_addr};
 use crate::line::End;
 use crate::raw::{Asked, Seen};
+use crate::watched::Failing;
 
 /// A refusal resets the program it was for, in the server's words, and the next one is served.
 pub async fn goes_on_after_a_refusal<R: Runtime + Net>(env: &Env<R>) {
@@ -96,4 +97,26 @@ pub async fn keeps_a_slow_program_from_its_neighbour<R: Runtime + Net>(env: &Env
     quick.pod.push_data(&bytes);
     let (flushed, ()) = zip(quick.pod.pipe.flush(), quick.program.expect(&bytes)).await;
     flushed.unwrap();
+}
+
+/// Errors of the system are waited out, for longer and longer, and told; who connected meanwhile is served.
+pub async fn waits_errors_of_the_system_out<R: Runtime + Net + Failing>(env: &Env<R>) {
+    let mut site = env.site(env.options()).await;
+    let mut events = site.listening.events();
+    env.runtime().fail_accepts(site.listening.local_addr(), 3);
+    let mut opened = env.open(&mut site).await;
+    opened.program.write(b"hello").await;
+    opened.pod.expect(b"hello").await;
+    let mut waits = Vec::new();
+    loop {
+        match events.next().await.unwrap() {
+            ListenEvent::AcceptFailed { local, retry_after, .. } => {
+                assert_eq!(local, site.listening.local_addr());
+                waits.push(retry_after);
+            }
+            ListenEvent::Accepted { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(waits.len() == 3 && waits.is_sorted_by(|one, next| one < next), "{waits:?}");
 }

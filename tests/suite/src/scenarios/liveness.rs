@@ -77,6 +77,19 @@ pub async fn of_the_websocket_is_told<R: Runtime + Net>(env: &Env<R>) {
     while wire.next().await.unwrap().expect("an answer") != Message::Pong(b"there?".to_vec()) {}
 }
 
+/// Where it is asked for, a session in which nothing moves is ended after a time, and its program told.
+pub async fn of_an_idle_session_has_an_end<R: Runtime + Net>(env: &Env<R>) {
+    let setup = env.setup();
+    let session = setup.session.with_idle_timeout(Some(ms(300)));
+    let mut line = env.line_with(Setup { session, ..setup }).await;
+    line.program.write(b"x").await;
+    line.pod.expect(b"x").await;
+    let started = env.now();
+    assert_eq!(line.end_at_ours(ms(3_000), env).await, Some(Seen::Reset));
+    let took = env.now() - started;
+    assert!(took >= ms(250), "{took:?}");
+}
+
 /// A session in which nothing moves is ended after the idle time, and its pod is told.
 pub async fn of_an_idle_client_has_an_end<R: Runtime + Net>(env: &Env<R>) {
     let setup = env.setup();

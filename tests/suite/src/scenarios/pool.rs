@@ -1,9 +1,9 @@
 //! Which session a connection gets, and which it does not.
 
-use portway_driver::{ListenEvent, Listening, Net, Runtime};
-use portway_testkit::spdy::Frame;
+use portway_driver::{ListenEvent, Listening, Net, Runtime, Socket};
+use portway_testkit::spdy::{self, Frame};
 
-use crate::env::{Env, PORT, Site, ms};
+use crate::env::{Env, Opened, PORT, Site, ms};
 use crate::raw::{Asked, Message, RawStream, Seen};
 
 /// A program that has come and gone, and the session it has left behind.
@@ -11,7 +11,11 @@ async fn left_behind<R: Runtime + Net>(
     env: &Env<R>,
     site: &mut Site<R::Listener>,
 ) -> RawStream<R::Socket> {
-    let mut opened = env.open(site).await;
+    gone(env.open(site).await).await
+}
+
+/// A program that goes, and the session it leaves behind.
+async fn gone<S: Socket>(mut opened: Opened<S>) -> RawStream<S> {
     opened.program.write(b"first").await;
     opened.pod.expect(b"first").await;
     opened.program.finish().await;
@@ -93,6 +97,92 @@ pub async fn a_dead_session_costs_no_byte<R: Runtime + Net>(env: &Env<R>) {
     next.push_data(b"answer");
     next.pipe.flush().await.unwrap();
     assert_eq!(program.take(6).await.unwrap(), b"answer"[..]);
+}
+
+/// A session that is lost between two connections is missed at once, and the next gets another.
+pub async fn a_lost_session_is_not_waited_for<R: Runtime + Net>(env: &Env<R>) {
+    let mut site = env.site(env.options()).await;
+    let mut session = left_behind(env, &mut site).await;
+    session.attend(|session| session.pings >= 5).await;
+    idle(env, &site.listening, 1).await;
+    session.cut();
+    idle(env, &site.listening, 0).await;
+    let mut events = site.listening.events();
+    let mut opened = env.open(&mut site).await;
+    opened.program.write(b"second").await;
+    opened.pod.expect(b"second").await;
+    // It was known before: the connection has noticed nothing.
+    for _ in 0..2 {
+        let event = events.next().await.unwrap();
+        assert!(
+            matches!(event, ListenEvent::Accepted { .. } | ListenEvent::Connected { .. }),
+            "{event:?}"
+        );
+    }
+}
+
+/// A server that says goodbye to a session that waits is not asked for a stream on it any more.
+pub async fn a_goodbye_sends_the_next_elsewhere<R: Runtime + Net>(env: &Env<R>) {
+    let mut site = env.site(env.options()).await;
+    let mut session = left_behind(env, &mut site).await;
+    session.attend(|session| session.pings >= 5).await;
+    idle(env, &site.listening, 1).await;
+    let last = session.data_id();
+    session.send(&Message::Spdy(spdy::go_away(last, 0))).await.unwrap();
+    idle(env, &site.listening, 0).await;
+    let mut opened = env.open(&mut site).await;
+    opened.program.write(b"second").await;
+    opened.pod.expect(b"second").await;
+}
+
+/// A goodbye lets who is connected finish, both ways; who comes meanwhile gets another session.
+pub async fn a_goodbye_lets_who_is_there_finish<R: Runtime + Net>(env: &Env<R>) {
+    let mut site = env.site(env.options()).await;
+    let mut first = env.open(&mut site).await;
+    first.program.write(b"half a req").await;
+    first.pod.expect(b"half a req").await;
+    let last = first.pod.data_id();
+    first.pod.push(&Message::Spdy(spdy::go_away(last, 0)));
+    first.pod.push_data(b"half an ans");
+    first.pod.pipe.flush().await.unwrap();
+    first.program.expect(b"half an ans").await;
+    let mut second = env.open(&mut site).await;
+    second.program.write(b"second").await;
+    second.pod.expect(b"second").await;
+    first.program.write(b"uest").await;
+    first.pod.expect(b"uest").await;
+    first.program.finish().await;
+    assert_eq!(first.pod.read().await, Seen::End);
+    first.pod.push_data(b"wer");
+    first.pod.push_end();
+    first.pod.pipe.flush().await.unwrap();
+    assert_eq!(first.program.read_to_end().await, (b"wer".to_vec(), Seen::End));
+    assert_eq!(site.listening.stats().broken, 0);
+}
+
+/// A text in place of an answer may mean that the pod is gone: whatever else leads there takes its leave,
+/// and the next connection asks anew where the pod is.
+pub async fn a_text_ends_what_waits<R: Runtime + Net>(env: &Env<R>) {
+    let mut site = env.site(env.options()).await;
+    let both = [env.open(&mut site).await, env.open(&mut site).await];
+    let mut waiting = Vec::new();
+    for opened in both {
+        let mut session = gone(opened).await;
+        session.attend(|session| session.pings >= 5).await;
+        waiting.push(session);
+    }
+    idle(env, &site.listening, 2).await;
+    let mut program = env.connect(site.listening.local_addr()).await;
+    // The one left last is taken first.
+    let mut taken = waiting.pop().unwrap();
+    taken.open_as_server(PORT.get()).await;
+    taken.push_failure("network namespace is closed");
+    taken.pipe.flush().await.unwrap();
+    assert!(program.fill().await.is_err(), "the program is reset");
+    assert!(waiting[0].goodbye().await.is_some());
+    let mut opened = env.open(&mut site).await;
+    opened.program.write(b"second").await;
+    opened.pod.expect(b"second").await;
 }
 
 /// What the server has opened is not sent again, whatever happens to it.

@@ -1,12 +1,14 @@
 //! Which ports a session carries, and how they are named on the wire.
 
-use portway_driver::{ConnectError, Net, Port, PortForward, Runtime};
+use portway_driver::{ConnectError, Net, Port, PortForward, Runtime, WireForm};
 use portway_server::{Access, LocalPod, Verdict};
 use portway_testkit::spdy::{self, Frame};
 
-use crate::env::{Env, LOCALHOST, PORT, local_addr, ms};
+use super::forward::{expect, read_to_end, write};
+use crate::env::{Env, Forwarded, LOCALHOST, PORT, Served, local_addr, ms};
+use crate::matrix::Role;
 use crate::pipe::Pipe;
-use crate::raw::{Answer, Asked, Message, Raw, RawStream, Seen};
+use crate::raw::{Answer, Asked, Message, Raw, RawStream, RawStreams, Seen};
 
 /// The bytes by which a server announces a port.
 fn prefix(port: u16) -> Vec<u8> {
@@ -72,12 +74,112 @@ pub async fn nobody_asked_for_are_ignored<R: Runtime + Net>(env: &Env<R>) {
     line.program.expect(b"hello").await;
 }
 
-/// A port that is named twice, or too many, are refused before anybody is asked.
+/// Each of several ports of a session has bytes of its own, whoever speaks first.
+pub async fn carry_each_its_own_bytes<R: Runtime + Net>(env: &Env<R>) {
+    let ports = several(5);
+    let numbers: Vec<u16> = ports.iter().map(|port| port.get()).collect();
+    if env.role() == Role::Client {
+        let Forwarded { forward: _forward, mut streams, mut session } =
+            env.forward(&ports, env.options()).await;
+        for (number, stream) in streams.iter_mut().enumerate() {
+            write(stream, &[number as u8; 3_000]).await;
+            session.expect(number, &[number as u8; 3_000]).await;
+        }
+        assert_eq!(session.ports(), numbers);
+        for number in (0..ports.len()).rev() {
+            session.push_data(number, &[number as u8; 3_000]);
+        }
+        session.flush().await;
+        for (number, stream) in streams.iter_mut().enumerate() {
+            expect(stream, &[number as u8; 3_000]).await;
+        }
+    } else {
+        let Served { mut session, mut pods, serving: _serving } =
+            env.served(&ports, &env.setup()).await;
+        for number in (0..ports.len()).rev() {
+            session.push_data(number, &[number as u8; 3_000]);
+        }
+        session.flush().await;
+        for (number, pod) in pods.iter_mut().enumerate() {
+            assert_eq!(pod.take(3_000).await.unwrap(), [number as u8; 3_000][..]);
+            pod.push(&[number as u8; 3_000]);
+            pod.flush().await.unwrap();
+            session.expect(number, &[number as u8; 3_000]).await;
+        }
+    }
+}
+
+/// One port that fails, in words, leaves the others of its session alone.
+pub async fn fail_alone<R: Runtime + Net>(env: &Env<R>) {
+    if env.role() == Role::Client {
+        let Forwarded { forward: _forward, mut streams, mut session } =
+            env.forward(&several(3), env.options()).await;
+        for (number, stream) in streams.iter_mut().enumerate() {
+            write(stream, b"hello").await;
+            session.expect(number, b"hello").await;
+        }
+        session.push_failure(1, "it broke");
+        session.flush().await;
+        assert_eq!(read_to_end(&mut streams[1]).await, (vec![], Some("it broke".to_owned())));
+        for number in [0, 2] {
+            write(&mut streams[number], b"still").await;
+            session.expect(number, b"still").await;
+            session.push_data(number, b"here");
+            session.flush().await;
+            expect(&mut streams[number], b"here").await;
+        }
+    } else {
+        let mut pods = env.bind().await;
+        let pod = LocalPod::closed().with_port(PORT, local_addr(&pods));
+        let serving = env.server(pod, &env.setup()).listen(LOCALHOST).await.unwrap();
+        let pipe = env.connect(serving.local_addr()).await;
+        let nobody = PORT.get() + 1;
+        let mut session = RawStreams::connect(pipe, env.form(), &[nobody, PORT.get()]).await;
+        let failed = loop {
+            if let (0, Seen::Failed(text)) = session.next().await.expect("the session goes on") {
+                break text;
+            }
+        };
+        assert!(failed.contains("8081") && failed.ends_with("connection refused"), "{failed}");
+        session.push_data(1, b"hello");
+        session.flush().await;
+        let mut pod = env.accept(&mut pods).await;
+        assert_eq!(pod.take(5).await.unwrap(), b"hello"[..]);
+        pod.push(b"still here");
+        pod.flush().await.unwrap();
+        session.expect(1, b"still here").await;
+    }
+}
+
+fn several(many: u16) -> Vec<Port> {
+    (PORT.get()..).take(many.into()).filter_map(Port::new).collect()
+}
+
+/// The most ports that one session can be asked for.
+const fn most(form: WireForm) -> u16 {
+    if matches!(form, WireForm::V4Base64) { 40 } else { 127 }
+}
+
+/// As many ports as channels have numbers for are asked for at once, and the last of them works.
+pub async fn as_many_as_can_be_are_served<R: Runtime + Net>(env: &Env<R>) {
+    let ports = several(most(env.form()));
+    let last = ports.len() - 1;
+    let Forwarded { forward: _forward, mut streams, mut session } =
+        env.forward(&ports, env.options()).await;
+    write(&mut streams[last], b"hello").await;
+    session.expect(last, b"hello").await;
+    session.push_data(last, b"answer");
+    session.flush().await;
+    expect(&mut streams[last], b"answer").await;
+}
+
+/// A port that is named twice, or one too many, are refused before anybody is asked.
 pub async fn that_cannot_be_are_refused_before_dialling<R: Runtime + Net>(env: &Env<R>) {
     let mut server = env.bind().await;
     let port = |number| Port::new(number).unwrap();
     let twice = vec![port(80), port(443), port(80)];
-    for ports in [twice, (1..=200).map(port).collect()] {
+    let one_too_many = several(most(env.form()) + 1);
+    for ports in [twice, one_too_many] {
         let connector = env.connector(local_addr(&server));
         let refused = env.runtime().forward(connector, &ports, env.options()).await;
         assert!(matches!(refused, Err(ConnectError::Dial(_))), "{refused:?}");

@@ -73,3 +73,14 @@ pub async fn by_a_drop_is_at_once<R: Runtime + Net>(env: &Env<R>) {
     let ((_, at_program), (_, at_pod)) = env.within(ms(3_000), ends).await.expect("ends at once");
     assert_cut(env, &at_program, &at_pod);
 }
+
+/// A peer that reads nothing and answers nothing holds a shutdown up for no longer than a goodbye may
+/// take.
+pub async fn does_not_wait_for_the_dead<R: Runtime + Net>(env: &Env<R>) {
+    let Line { program, pod, ours } = env.line().await;
+    let started = env.now();
+    assert_eq!(shut_down(ours, ms(100)).await, 1);
+    let took = env.now() - started;
+    assert!(took < ms(3_000), "{took:?}");
+    drop((program, pod));
+}

@@ -97,8 +97,16 @@ mod tests {
 
     fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         let mut seeds = Vec::new();
-        for name in ["kubectl-refused", "kubectl-three-connections"] {
-            let transcript = Transcript::load(&format!("tunnel-{name}"));
+        for name in [
+            "tunnel-kubectl-refused",
+            "tunnel-kubectl-three-connections",
+            "tunnel-apiserver-kubectl-long-answer",
+            "tunnel-apiserver-kubectl-parallel",
+            "tunnel-apiserver-portway-parallel",
+            "spdy-kubectl-1.30-goaway",
+        ] {
+            let transcript = Transcript::load(name);
+            let name = name.trim_start_matches("tunnel-");
             for (side, from_client) in [("client", true), ("server", false)] {
                 let wire = recorded(&transcript, from_client);
                 let mut of_blocks = vec![0];

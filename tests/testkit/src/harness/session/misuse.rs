@@ -61,7 +61,11 @@ pub fn api_misuse(data: &[u8]) {
             27 => {
                 subject.session().abort(clock.now());
             }
-            28..=31 => wire.flush(&mut subject, &clock),
+            28..=30 => wire.flush(&mut subject, &clock),
+            31 => {
+                let left = source.pick(&[0, 1, 2, 500_000, usize::MAX]);
+                subject.flushed(left, clock.now());
+            }
             32..=39 => {
                 let port = Port::new(8080 + u16::from(call & 7)).unwrap();
                 let before = State::of(&mut subject, &ids);
