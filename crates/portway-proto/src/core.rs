@@ -221,6 +221,13 @@ impl Core {
         news
     }
 
+    /// Nobody waits any more for a peer that takes its time; whether somebody did.
+    pub(crate) const fn hurry(&mut self) -> bool {
+        let waited = self.owes_an_end();
+        self.finished = 0;
+        waited
+    }
+
     /// The peer has yet to be given what a stream said before its own end.
     pub(crate) const fn owes_an_end(&self) -> bool {
         self.unsent > 0 && self.finished > 0
@@ -396,7 +403,8 @@ impl Core {
         let Some(stream) = self.store.get_mut(id) else { return };
         let was_done = stream.is_done();
         if !was_done {
-            self.finished -= usize::from(stream.send == SendState::Finished);
+            let ended = usize::from(stream.send == SendState::Finished);
+            self.finished = self.finished.saturating_sub(ended);
             let why = stream.take_text().unwrap_or(why);
             let may_be_read = !stream.recv.is_over();
             for timer in [Timer::Open, Timer::ErrorSettle] {

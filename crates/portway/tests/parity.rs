@@ -22,9 +22,10 @@ macro_rules! the_same_program {
                 ListenEvent, ListenStats, Listener, Listening, Mapping, Meter, NegotiationError,
                 Net, Options, PodSocket, Port, PortForward, PortStream, Presence, Probe, Protocol,
                 RawTransport, ReadBuf, RelayFailure, RelayReport, RelayRules, RelayTotals,
-                Remembered, ResolveError, Runtime, SessionOrigin, Sessions, Sleep, Socket,
-                SocketUse, Transport, TransportError, Upgraded, WireForm, WireTransport, Wording,
-                WsTransport, after, listening_socket, until, $Listener, $Runtime, $Sleep, $Socket,
+                Remembered, ResolveError, Runtime, ServerUrl, SessionOrigin, Sessions, Sleep, Socket,
+                SocketUse, TargetEvent, TargetSink, Transport, TransportError, TunnelError, Upgraded,
+                WireForm, WireTransport, Wording, WsTransport, after, listening_socket, tunnel_over,
+                until, upgrade_over, $Listener, $Runtime, $Sleep, $Socket,
             };
 
             /// The driver's types, by the names that this crate gives them.
@@ -38,6 +39,7 @@ macro_rules! the_same_program {
                 (SessionOrigin, Sessions, SocketUse, TransportError, Upgraded<$Socket>, WireForm),
                 (WireTransport<$Socket>, Wording, WsTransport<$Socket>, CloseReason, HalfClose),
                 (OpenError, StreamError, ReadBuf<'static>, DialPod<$Socket>),
+                (ServerUrl, TargetEvent, TargetSink, TunnelError),
                 (HyperSocket<$Socket>, Bridge<$Runtime, WireTransport<$Socket>, $Socket>),
             );
 
@@ -58,6 +60,16 @@ macro_rules! the_same_program {
             /// A connection that the program has opened itself.
             fn _takes_over(stream: $Stream) -> io::Result<$Socket> {
                 $Socket::new(stream)
+            }
+
+            /// A way to the server of the program's own.
+            async fn _goes_through(
+                rt: &$Runtime,
+                io: $Socket,
+                server: &ServerUrl,
+            ) -> Result<$Socket, TunnelError> {
+                let _ = upgrade_over::<$Runtime, $Socket>;
+                tunnel_over(rt, io, "proxy:3128", server.addr(), None).await
             }
 
             #[test]

@@ -336,8 +336,12 @@ impl Session {
     }
 
     /// Ends the session: what was written is still sent, then a Close message, then the peer's
-    /// answer is waited for. After a [`CloseReason::Violation`] nothing of that but the Close.
+    /// answer is waited for. After a [`CloseReason::Violation`] nothing of that but the Close. One that
+    /// closes already is waited for no longer than the close timeout without progress.
     pub fn close(&mut self, why: CloseReason, now: Instant) {
+        if self.core.hurry() {
+            self.arm_close(now);
+        }
         self.begin_close(why, now);
     }
 

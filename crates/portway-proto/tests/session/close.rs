@@ -386,3 +386,22 @@ fn nobody_waits_for_the_rest_of_what_was_given_up() {
         assert_eq!(rig.next_timer(), Some((Timer::Close, secs(2))), "{ended}");
     }
 }
+
+#[test]
+fn a_close_in_the_middle_of_a_slow_end_hurries_it() {
+    let mut rig = Rig::ready_server(Config::server(), &[8080]);
+    let id = rig.accept_all()[0];
+    rig.write(id, b"answer");
+    rig.finish(id);
+    rig.stop(id);
+    rig.sent();
+    rig.flushed(6);
+    assert_eq!(rig.next_timer(), Some((Timer::Close, secs(60))));
+    rig.close(CloseReason::Shutdown);
+    assert_eq!(rig.next_timer(), Some((Timer::Close, secs(2))));
+    rig.after(secs(1));
+    rig.flushed(3);
+    assert_eq!(rig.next_timer(), Some((Timer::Close, secs(2))), "it still moves");
+    rig.after(secs(2));
+    assert_eq!(rig.events().last(), Some(&Event::Closed(CloseReason::Done)));
+}
