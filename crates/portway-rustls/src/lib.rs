@@ -1,8 +1,8 @@
 //! The way to a real API server on any runtime, with no kube: TLS by [rustls], certificates, tokens,
 //! proxies.
 //!
-//! - [`ApiServer`] is an address and all that is needed to be let in: the
-//!   [`Api`](portway_cluster::Api) of a [`TargetConnector`](portway_cluster::TargetConnector).
+//! - [`ApiServer`] is an address and all that is needed to be let in: the [`Api`] of a
+//!   [`TargetConnector`].
 //! - [`TlsSocket`] is a [`Socket`](portway_driver::Socket) around another one, in either role, so that
 //!   whatever portway speaks over TCP it speaks over TLS.
 //! - [`TlsListener`] puts it around every connection that a listener accepts, which makes a

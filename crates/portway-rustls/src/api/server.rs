@@ -20,8 +20,8 @@ use super::failure::Failure;
 use super::{Answer, ApiSocket, InvalidProxy, Proxy, Token};
 use crate::{ClientTls, TlsConfigError, TlsSocket};
 
-/// An API server, and all that is needed to be let in: the [`Api`] of a
-/// [`TargetConnector`](portway_cluster::TargetConnector) on any runtime.
+/// An API server, and all that is needed to be let in: the [`Api`] of a [`TargetConnector`] on any
+/// runtime.
 ///
 /// Lookups, watches and forwards go the same way: the same TLS, proxy, token and headers. Each has a
 /// connection of its own, and TLS resumes what it agreed on before.
