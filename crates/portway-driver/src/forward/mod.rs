@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portway_proto::handshake::OfferError;
 use portway_proto::{CloseReason, OpenError, Port, Stats, StreamId, WireForm};
 
 use self::shared::{Mover, Owner, Shared};
 use crate::dial::{Dialled, dial};
-use crate::{ConnectError, Connector, Endpoint, Options, Runtime};
+use crate::{ConnectError, Connector, DialError, Endpoint, Options, Runtime};
 
 /// One session with [`PortStream`]s into a pod, in process: no local port is opened.
 ///
@@ -36,6 +37,11 @@ pub(crate) async fn forward<R: Runtime, C: Connector>(
     ports: &[Port],
     options: &Options,
 ) -> Result<Forward, ConnectError> {
+    // Two that are asked for may lead to one, but one is asked for once.
+    let again = ports.iter().enumerate().find(|(at, port)| ports[..*at].contains(port));
+    if let Some((_, &port)) = again {
+        return Err(DialError::from(OfferError::DuplicatePort { port }).into());
+    }
     let remembered = connector.remembered();
     let dialled = Box::pin(dial(&runtime, &connector, ports, options, &remembered)).await?;
     let Dialled { mut session, transport, endpoint, form, took } = dialled;
