@@ -1,6 +1,6 @@
 //! Who sends much does not keep a neighbour waiting who says little.
 
-use futures_lite::future::or;
+use futures_lite::future::{or, yield_now};
 use portway_driver::{Net, Port, Runtime};
 
 use super::forward::{expect, write};
@@ -25,6 +25,8 @@ pub async fn lets_small_ones_by<R: Runtime + Net>(env: &Env<R>) {
         let flooding = async {
             loop {
                 write(&mut bulk, &PIECE).await;
+                // What is not to be measured is who of these three has their turn.
+                yield_now().await;
             }
         };
         let echoing = async {
@@ -56,6 +58,7 @@ pub async fn lets_small_ones_by<R: Runtime + Net>(env: &Env<R>) {
             loop {
                 bulk.push(&PIECE);
                 bulk.flush().await.unwrap();
+                yield_now().await;
             }
         };
         let echoing = async {
