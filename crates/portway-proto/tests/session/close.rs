@@ -330,15 +330,21 @@ fn a_finished_exchange_closes_both_sides_cleanly() {
     }
 }
 
-#[test]
-fn a_clean_end_waits_for_a_transport_that_is_slow_to_write() {
-    let mut rig = Rig::ready_server(Config::server(), &[8080]);
+/// A server that has said everything, and a transport that has written none of it.
+fn slow_end(config: Config) -> Rig {
+    let mut rig = Rig::ready_server(config, &[8080]);
     let id = rig.accept_all()[0];
     rig.write(id, b"the whole answer");
     rig.finish(id);
     rig.stop(id);
     assert_eq!(rig.sent(), [data(0, "the whole answer"), close(1000)]);
     rig.flushed(20);
+    rig
+}
+
+#[test]
+fn a_clean_end_waits_for_a_transport_that_is_slow_to_write() {
+    let mut rig = slow_end(Config::server());
     rig.after(secs(59));
     rig.flushed(10);
     assert_eq!(rig.next_timer(), Some((Timer::Close, secs(60))), "it got further");
@@ -353,15 +359,9 @@ fn a_clean_end_waits_for_a_transport_that_is_slow_to_write() {
 #[test]
 fn a_transport_that_writes_nothing_is_not_waited_for_without_end() {
     let config = Config::server().with_drain_timeout(secs(7));
-    let mut rig = Rig::ready_server(config, &[8080]);
-    let id = rig.accept_all()[0];
-    rig.write(id, b"answer");
-    rig.finish(id);
-    rig.stop(id);
-    rig.sent();
-    rig.flushed(6);
+    let mut rig = slow_end(config);
     rig.after(millis(6_999));
-    rig.flushed(6);
+    rig.flushed(20);
     assert!(!rig.session.is_closed());
     rig.after(millis(1));
     assert!(rig.session.is_closed());
@@ -389,13 +389,7 @@ fn nobody_waits_for_the_rest_of_what_was_given_up() {
 
 #[test]
 fn a_close_in_the_middle_of_a_slow_end_hurries_it() {
-    let mut rig = Rig::ready_server(Config::server(), &[8080]);
-    let id = rig.accept_all()[0];
-    rig.write(id, b"answer");
-    rig.finish(id);
-    rig.stop(id);
-    rig.sent();
-    rig.flushed(6);
+    let mut rig = slow_end(Config::server());
     assert_eq!(rig.next_timer(), Some((Timer::Close, secs(60))));
     rig.close(CloseReason::Shutdown);
     assert_eq!(rig.next_timer(), Some((Timer::Close, secs(2))));
