@@ -36,8 +36,7 @@ pub(crate) fn scenarios<H: Home>() -> Vec<Scenario> {
 /// What takes long, or moves much, takes turns.
 fn share(name: &str) -> Share {
     match name {
-        "line_answer" | "refused_port" | "pod_reset" | "aborted_clients" | "upload"
-        | "download" => Share::All,
+        "line_answer" | "refused_port" | "aborted_clients" => Share::All,
         _ => Share::Turns,
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn scenarios<H: Home>() -> Vec<Scenario> {
         ("words_of_no_permission", Nothing, All, refusal::of_a_user::<H>),
         ("half_close", HalfClose, All, half_close::both_ways::<H>),
         ("cut_in_the_middle", Nothing, All, cut::in_the_middle::<H>),
-        ("server_restart", Nothing, All, server::restarts::<H>),
+        ("server_restart", Nothing, Turns, server::restarts::<H>),
         ("many_ports", Nothing, All, ports::as_many_as_go::<H>),
         ("sessions_used_again", Nothing, All, pool::is_used_again::<H>),
         ("wedged_worker", Reuse, Turns, pool::survives_a_wedge::<H>),
