@@ -1,9 +1,8 @@
-use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
 use portway_tokio::proto::printable;
-use portway_tokio::{Bound, ConnectError, Events, ListenEvent, Port, RelayFailure};
+use portway_tokio::{Bound, ConnectError, Events, ListenEvent, LocalAddr, Port, RelayFailure};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -25,7 +24,7 @@ impl Reporter {
         let (bound, runtime) = (bound.to_vec(), Handle::current());
         thread::spawn(move || {
             for bound in bound {
-                output::line(forwarding(bound));
+                output::line(forwarding(&bound));
             }
             while let Some(event) = runtime.block_on(events.next()) {
                 tell(event);
@@ -45,16 +44,16 @@ impl Reporter {
 /// One event, as far as the user should know.
 pub(crate) fn tell(event: ListenEvent) {
     match event {
-        ListenEvent::Accepted { local, .. } => output::line(handling(local)),
+        ListenEvent::Accepted { local, .. } => output::line(handling(&local)),
         ListenEvent::Failed { connection, local, remote, error } => {
-            let name = name(connection, local, remote);
+            let name = name(connection, &local, remote);
             output::note(format_args!("{name}: {}", reason(&error)));
         }
         ListenEvent::Ended { connection, local, remote, report, .. } => match report.failure {
             // What the local program does is its own business, and so is our own end.
             None | Some(RelayFailure::Socket(_) | RelayFailure::Aborted) => {}
             Some(failure) => {
-                output::note(format_args!("{}: {failure}", name(connection, local, remote)));
+                output::note(format_args!("{}: {failure}", name(connection, &local, remote)));
             }
         },
         ListenEvent::Full { sessions } => output::note(format_args!(
@@ -76,18 +75,21 @@ pub(crate) fn tell(event: ListenEvent) {
 }
 
 /// What a connection that has ended is called.
-fn name(connection: u64, local: SocketAddr, remote: Port) -> String {
+fn name(connection: u64, local: &LocalAddr, remote: Port) -> String {
     format!("connection {connection} ({local} -> {remote})")
 }
 
 /// `Forwarding from 127.0.0.1:5000 -> 5000`
-pub(crate) fn forwarding(Bound { local, remote, .. }: Bound) -> String {
+pub(crate) fn forwarding(Bound { local, remote, .. }: &Bound) -> String {
     format!("Forwarding from {local} -> {remote}")
 }
 
 /// `Handling connection for 5000`
-pub(crate) fn handling(local: SocketAddr) -> String {
-    format!("Handling connection for {}", local.port())
+pub(crate) fn handling(local: &LocalAddr) -> String {
+    match local.socket_addr() {
+        Some(addr) => format!("Handling connection for {}", addr.port()),
+        None => format!("Handling connection for {local}"),
+    }
 }
 
 /// Why there is no session, as one line.

@@ -80,7 +80,7 @@ impl Demo {
         let listening = runtime.listen(connector, mappings, options).await.map_err(Failure::new)?;
         let events = listening.events();
         for bound in listening.bound() {
-            output::line(forwarding(*bound));
+            output::line(forwarding(bound));
         }
         Ok(Self { cluster, listening, events })
     }
@@ -159,7 +159,8 @@ impl Demo {
     fn local(&self, port: Port) -> Result<SocketAddr, Failure> {
         let mut bound = self.listening.bound().iter();
         let bound = bound.find(|bound| bound.remote == port);
-        bound.map(|bound| bound.local).ok_or_else(|| Failure::new("a port was not opened"))
+        let local = bound.and_then(|bound| bound.local.socket_addr());
+        local.ok_or_else(|| Failure::new("a port was not opened"))
     }
 
     /// What to try while it stays.
