@@ -67,6 +67,14 @@ impl Mapping {
         self.remote
     }
 
+    /// The local port asked for, of which 0 is a free one; `None` of a unix socket.
+    pub const fn local_port(&self) -> Option<u16> {
+        match &self.local {
+            Local::Port(port, _) => Some(*port),
+            Local::Unix(_) => None,
+        }
+    }
+
     /// Where it listens.
     pub(crate) const fn local(&self) -> &Local {
         &self.local
