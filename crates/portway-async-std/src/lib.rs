@@ -25,8 +25,10 @@
 //! # }
 //! ```
 
+mod listening;
 mod runtime;
 mod socket;
+mod stream;
 
 pub use portway_driver::*;
 pub use runtime::{AsyncStd, AsyncStdSleep};

@@ -1,10 +1,14 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+#[cfg(unix)]
+use async_io::Async;
 use async_io::Timer;
 use async_std::net::TcpStream;
 use async_std::task;
@@ -43,6 +47,10 @@ impl Net for AsyncStd {
         let stream = match to {
             Addr::Ip(addr) => TcpStream::connect(addr).await,
             Addr::Host(host, port) => TcpStream::connect((host.as_str(), *port)).await,
+            #[cfg(unix)]
+            Addr::Unix(path) => {
+                return Async::<UnixStream>::connect(path).await.map(AsyncStdSocket::unix);
+            }
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
         AsyncStdSocket::new(stream?)
@@ -50,6 +58,11 @@ impl Net for AsyncStd {
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<AsyncStdListener> {
         AsyncStdListener::bind(addr)
+    }
+
+    #[cfg(unix)]
+    fn adopt_unix(&self, listener: UnixListener) -> io::Result<AsyncStdListener> {
+        AsyncStdListener::unix(listener)
     }
 }
 

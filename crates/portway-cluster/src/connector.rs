@@ -176,7 +176,12 @@ impl<A: Api, R: Runtime> TargetConnector<A, R> {
             if spec.remote != number && !specs.iter().any(|other| other.remote == number) {
                 state.name_port(port, spec.remote.clone());
             }
-            mappings.push(Mapping::new(mapped.local, port));
+            mappings.push(match &spec.local {
+                LocalPort::Unix(path) => Mapping::unix(path, port),
+                LocalPort::Free | LocalPort::Same | LocalPort::Number(_) | _ => {
+                    Mapping::new(mapped.local, port)
+                }
+            });
         }
         Ok(mappings)
     }

@@ -61,7 +61,7 @@ pub use listen::{
     SessionOrigin, TargetEvent, TargetSink,
 };
 pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
-pub use net::{Addr, Listener, Net, listening_socket};
+pub use net::{Addr, Listener, LocalAddr, Net, listening_socket};
 pub use options::Options;
 pub use pool::Sessions;
 pub use portway_proto as proto;

@@ -48,7 +48,9 @@ pub trait Socket: Send + Unpin + 'static {
     }
 
     /// Makes the drop that follows abrupt: on TCP an RST instead of a FIN. Where that cannot be
-    /// said, nothing.
+    /// said, nothing: a unix socket has no RST. There a peer hears of an end that is not clean only
+    /// if it has sent something that was not read, as a connection reset (on Linux), and reads an end
+    /// otherwise.
     fn abort(&mut self);
 
     /// The addresses of both ends, ours first, for texts and logs; ask while it is connected. `None`

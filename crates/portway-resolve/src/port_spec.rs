@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use portway_proto::Port;
@@ -13,6 +14,7 @@ use portway_proto::Port;
 /// | `http` | the number that the name stands for | the port of that name |
 /// | `8888:http` | 8888 | the port of that name |
 /// | `8888:` | 8888 | of a service, the port without a name |
+/// | `unix:/tmp/db.sock:5000` | a unix socket, which kubectl has not | 5000 |
 ///
 /// kubectl takes `8080:80:90` for `8080`; here it is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,7 +27,7 @@ pub struct PortSpec {
 }
 
 /// Where to listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LocalPort {
     /// Wherever there is room.
@@ -34,6 +36,8 @@ pub enum LocalPort {
     Same,
     /// Here.
     Number(Port),
+    /// On a unix socket at this path.
+    Unix(PathBuf),
 }
 
 /// A port of a pod or of a service.
@@ -59,6 +63,9 @@ impl FromStr for PortSpec {
     type Err = InvalidPortSpec;
 
     fn from_str(text: &str) -> Result<Self, InvalidPortSpec> {
+        if let Some(socket) = text.strip_prefix("unix:") {
+            return parse_unix(socket);
+        }
         let (local, remote) = match text.split_once(':') {
             Some((_, rest)) if rest.contains(':') => return Err(InvalidPortSpec::ManyColons),
             Some((local, remote)) => (Some(local), remote),
@@ -72,6 +79,16 @@ impl FromStr for PortSpec {
             (Some(local), _) => parse_local(local)?,
         };
         Ok(Self { local, remote })
+    }
+}
+
+/// `PATH:REMOTE`; a path may have colons.
+fn parse_unix(text: &str) -> Result<PortSpec, InvalidPortSpec> {
+    match text.rsplit_once(':') {
+        Some((path, remote)) if !path.is_empty() => {
+            Ok(PortSpec::new(LocalPort::Unix(path.into()), parse_remote(remote)?))
+        }
+        _ => Err(InvalidPortSpec::Unix),
     }
 }
 
@@ -114,12 +131,13 @@ fn is_name(text: &str) -> bool {
 
 impl fmt::Display for PortSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.local, &self.remote) {
+        match (&self.local, &self.remote) {
             (LocalPort::Same, RemotePort::Unnamed) => f.write_str(":"),
             (LocalPort::Free, RemotePort::Unnamed) => f.write_str("0:"),
             (LocalPort::Same, remote) => remote.fmt(f),
             (LocalPort::Free, remote) => write!(f, ":{remote}"),
             (LocalPort::Number(local), remote) => write!(f, "{local}:{remote}"),
+            (LocalPort::Unix(path), remote) => write!(f, "unix:{}:{remote}", path.display()),
         }
     }
 }
@@ -161,6 +179,9 @@ pub enum InvalidPortSpec {
         /// What stood there.
         given: String,
     },
+    /// No path, or nothing behind it.
+    #[error("a unix socket needs a path and a remote port; give unix:PATH:REMOTE")]
+    Unix,
     /// No number.
     #[error(
         "local port '{given}' is not a port: a whole number from 1 to 65535, or 0 for a free one"

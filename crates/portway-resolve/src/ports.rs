@@ -9,7 +9,7 @@ use crate::{LocalPort, PortSpec, RemotePort};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PortMapping {
-    /// Where to listen; 0 is wherever there is room.
+    /// Where to listen; 0 is wherever there is room, or on the unix socket that was asked for.
     pub local: u16,
     /// The port in the pod.
     pub remote: Port,
@@ -39,7 +39,7 @@ pub fn pod_ports(pod: &Pod, specs: &[PortSpec]) -> Result<Vec<PortMapping>, Port
             RemotePort::Unnamed => return Err(PortError::Missing),
         };
         refuse_udp(remote, &spec.remote, ports())?;
-        Ok(PortMapping { local: local(spec.local, remote), remote })
+        Ok(PortMapping { local: local(&spec.local, remote), remote })
     };
     specs.iter().map(map).collect()
 }
@@ -65,14 +65,14 @@ pub fn service_ports(
         };
         refuse_udp(port, &spec.remote, ports())?;
         let remote = target(service, pod, port)?;
-        Ok(PortMapping { local: local(spec.local, port), remote })
+        Ok(PortMapping { local: local(&spec.local, port), remote })
     };
     specs.iter().map(map).collect()
 }
 
-fn local(local: LocalPort, same: Port) -> u16 {
+fn local(local: &LocalPort, same: Port) -> u16 {
     match local {
-        LocalPort::Free => 0,
+        LocalPort::Free | LocalPort::Unix(_) => 0,
         LocalPort::Same => same.get(),
         LocalPort::Number(number) => number.get(),
     }

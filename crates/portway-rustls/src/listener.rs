@@ -50,7 +50,7 @@ impl<L: Listener> Listener for TlsListener<L> {
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(Self::Socket, SocketAddr)>> {
+    ) -> Poll<io::Result<(Self::Socket, Option<SocketAddr>)>> {
         let (socket, client) = ready!(self.listener.poll_accept(cx))?;
         let socket = TlsSocket::accept_lazily(socket, Arc::clone(&self.config))?;
         Poll::Ready(Ok((socket, client)))

@@ -179,7 +179,7 @@ impl<R: Runtime, P: Pods> Server<R, P> {
     pub fn serve_with<L, F, M, S>(&self, listener: L, secure: F) -> io::Result<Serving>
     where
         L: Listener,
-        F: Fn(L::Socket, SocketAddr) -> M + Clone + Send + Sync + 'static,
+        F: Fn(L::Socket, Option<SocketAddr>) -> M + Clone + Send + Sync + 'static,
         M: Future<Output = io::Result<(S, Extensions)>> + Send + 'static,
         S: Socket,
     {

@@ -37,7 +37,7 @@ impl Serving {
         R: Runtime,
         P: Pods,
         L: Listener,
-        F: Fn(L::Socket, SocketAddr) -> M + Clone + Send + Sync + 'static,
+        F: Fn(L::Socket, Option<SocketAddr>) -> M + Clone + Send + Sync + 'static,
         M: Future<Output = io::Result<(S, Extensions)>> + Send + 'static,
         S: Socket,
     {
@@ -98,7 +98,7 @@ async fn accept<R, P, L, F, M, S>(
     R: Runtime,
     P: Pods,
     L: Listener,
-    F: Fn(L::Socket, SocketAddr) -> M + Clone + Send + Sync + 'static,
+    F: Fn(L::Socket, Option<SocketAddr>) -> M + Clone + Send + Sync + 'static,
     M: Future<Output = io::Result<(S, Extensions)>> + Send + 'static,
     S: Socket,
 {
@@ -128,7 +128,7 @@ async fn accept<R, P, L, F, M, S>(
 /// Somebody who has connected.
 struct Connection<R, P> {
     server: Server<R, P>,
-    client: SocketAddr,
+    client: Option<SocketAddr>,
     place: SemaphoreGuardArc,
     presence: Presence,
 }
@@ -137,7 +137,7 @@ impl<R: Runtime, P: Pods> Connection<R, P> {
     async fn serve<T, F, M, S>(self, socket: T, secure: F)
     where
         T: Socket,
-        F: Fn(T, SocketAddr) -> M + Send,
+        F: Fn(T, Option<SocketAddr>) -> M + Send,
         M: Future<Output = io::Result<(S, Extensions)>> + Send + 'static,
         S: Socket,
     {
@@ -150,15 +150,17 @@ impl<R: Runtime, P: Pods> Connection<R, P> {
                 match until(&server.runtime, deadline, secure(socket, client)).await {
                     Ok(Ok(secured)) => secured,
                     Ok(Err(error)) => {
-                        tracing::debug!(%client, %error, "connection could not be secured");
+                        tracing::debug!(?client, %error, "connection could not be secured");
                         return None;
                     }
                     Err(_) => {
-                        tracing::debug!(%client, "connection was not secured in time");
+                        tracing::debug!(?client, "connection was not secured in time");
                         return None;
                     }
                 };
-            known.insert(ClientAddr(client));
+            if let Some(client) = client {
+                known.insert(ClientAddr(client));
+            }
             reception::receive(&server, socket, known).await
         });
         let received = life.accepting(reception).await;

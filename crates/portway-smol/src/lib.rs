@@ -22,8 +22,10 @@
 //! # }
 //! ```
 
+mod listening;
 mod runtime;
 mod socket;
+mod stream;
 
 pub use portway_driver::*;
 pub use runtime::{Smol, SmolSleep};

@@ -2,12 +2,16 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use portway_driver::{Addr, Net, Runtime, Sleep};
+#[cfg(unix)]
+use smol::Async;
 use smol::net::TcpStream;
 use smol::{Executor, Timer};
 
@@ -54,6 +58,10 @@ impl Net for Smol {
         let stream = match to {
             Addr::Ip(addr) => TcpStream::connect(addr).await,
             Addr::Host(host, port) => TcpStream::connect((host.as_str(), *port)).await,
+            #[cfg(unix)]
+            Addr::Unix(path) => {
+                return Async::<UnixStream>::connect(path).await.map(SmolSocket::unix);
+            }
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
         SmolSocket::new(stream?)
@@ -61,6 +69,11 @@ impl Net for Smol {
 
     async fn bind(&self, addr: SocketAddr) -> io::Result<SmolListener> {
         SmolListener::bind(addr)
+    }
+
+    #[cfg(unix)]
+    fn adopt_unix(&self, listener: UnixListener) -> io::Result<SmolListener> {
+        SmolListener::unix(listener)
     }
 }
 

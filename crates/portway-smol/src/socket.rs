@@ -1,17 +1,21 @@
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use portway_driver::{Listener, ReadBuf, Socket, listening_socket};
 use smol::Async;
-use socket2::SockRef;
 
-/// A TCP connection of smol's.
+use crate::listening::Listening;
+use crate::stream::Stream;
+
+/// A connection of smol's, over TCP or through a unix socket.
 #[derive(Debug)]
 pub struct SmolSocket {
-    stream: Arc<Async<TcpStream>>,
+    stream: Stream,
     /// The last read got all it asked for, or there was none yet: something is probably there, and
     /// trying costs less than to ask the reactor.
     more: bool,
@@ -23,8 +27,17 @@ impl SmolSocket {
     /// # Errors
     /// The system does not let its options be set.
     pub fn new(stream: smol::net::TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: stream.into(), more: true })
+        Self::tcp(stream.into())
+    }
+
+    pub(crate) fn tcp(stream: Arc<Async<TcpStream>>) -> io::Result<Self> {
+        stream.get_ref().set_nodelay(true)?;
+        Ok(Self { stream: Stream::Tcp(stream), more: true })
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn unix(stream: Async<UnixStream>) -> Self {
+        Self { stream: Stream::Unix(stream), more: true }
     }
 }
 
@@ -41,7 +54,7 @@ impl Socket for SmolSocket {
             let mut asked = 0;
             let result = buf.fill(|space| {
                 asked = space.len();
-                self.stream.get_ref().read(space)
+                self.stream.read(space)
             });
             self.more = result.as_ref().is_ok_and(|read| *read == asked);
             match result {
@@ -57,7 +70,7 @@ impl Socket for SmolSocket {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         loop {
-            match self.stream.get_ref().write_vectored(bufs) {
+            match self.stream.write_vectored(bufs) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
@@ -70,31 +83,36 @@ impl Socket for SmolSocket {
     }
 
     fn poll_shutdown_write(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.get_ref().shutdown(Shutdown::Write))
+        Poll::Ready(self.stream.socket().shutdown(Shutdown::Write))
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
-        self.stream.get_ref().take_error().unwrap_or_else(Some)
+        self.stream.socket().take_error().unwrap_or_else(Some)
     }
 
     fn abort(&mut self) {
-        // Refused only where the connection is gone already.
-        let _ = SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO));
+        // Refused only where the connection is gone already, and nothing to a unix socket.
+        let _ = self.stream.socket().set_linger(Some(Duration::ZERO));
     }
 
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let stream = self.stream.get_ref();
-        Some((stream.local_addr().ok()?, stream.peer_addr().ok()?))
+        let socket = self.stream.socket();
+        Some((socket.local_addr().ok()?.as_socket()?, socket.peer_addr().ok()?.as_socket()?))
     }
 }
 
-/// A listening TCP socket of smol's.
+/// A listening socket of smol's.
 #[derive(Debug)]
-pub struct SmolListener(Async<TcpListener>);
+pub struct SmolListener(Listening);
 
 impl SmolListener {
     pub(crate) fn bind(addr: SocketAddr) -> io::Result<Self> {
-        Ok(Self(Async::new_nonblocking(listening_socket(addr)?)?))
+        Listening::tcp(listening_socket(addr)?).map(Self)
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn unix(listener: UnixListener) -> io::Result<Self> {
+        Listening::unix(listener).map(Self)
     }
 }
 
@@ -102,20 +120,13 @@ impl Listener for SmolListener {
     type Socket = SmolSocket;
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.get_ref().local_addr()
+        self.0.local_addr()
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(SmolSocket, SocketAddr)>> {
-        loop {
-            match self.0.get_ref().accept() {
-                Ok((stream, from)) => {
-                    let socket = Async::new(stream).and_then(|s| SmolSocket::new(s.into()));
-                    return Poll::Ready(socket.map(|socket| (socket, from)));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-            ready!(self.0.poll_readable(cx))?;
-        }
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(SmolSocket, Option<SocketAddr>)>> {
+        self.0.poll_accept(cx)
     }
 }

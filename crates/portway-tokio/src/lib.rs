@@ -21,8 +21,10 @@
 //! # }
 //! ```
 
+mod listening;
 mod runtime;
 mod socket;
+mod stream;
 
 pub use portway_driver::*;
 pub use runtime::{Tokio, TokioSleep};

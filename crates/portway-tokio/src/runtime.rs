@@ -1,12 +1,16 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use portway_driver::{Addr, Net, Runtime, Sleep};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 
 use crate::{TokioListener, TokioSocket};
@@ -53,6 +57,8 @@ impl Net for Tokio {
         let stream = match to {
             Addr::Ip(addr) => TcpStream::connect(addr).await,
             Addr::Host(host, port) => TcpStream::connect((host.as_str(), *port)).await,
+            #[cfg(unix)]
+            Addr::Unix(path) => return UnixStream::connect(path).await.map(TokioSocket::unix),
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
         TokioSocket::new(stream?)
@@ -61,6 +67,12 @@ impl Net for Tokio {
     async fn bind(&self, addr: SocketAddr) -> io::Result<TokioListener> {
         let _guard = self.handle.enter();
         TokioListener::bind(addr)
+    }
+
+    #[cfg(unix)]
+    fn adopt_unix(&self, listener: UnixListener) -> io::Result<TokioListener> {
+        let _guard = self.handle.enter();
+        TokioListener::unix(listener)
     }
 }
 

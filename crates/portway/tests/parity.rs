@@ -18,7 +18,7 @@ macro_rules! the_same_program {
             use $krate::{
                 Addr, Attempt, Bound, Bridge, BridgeReport, Config, ConnectError, Connector,
                 DialError, DialPod, Elapsed, Endpoint, Events, Forward, HttpConnector, HyperIo,
-                HyperSocket, InvalidProtocol, InvalidServer, Leftover, Lifecycle, ListenError,
+                HyperSocket, InvalidProtocol, InvalidServer, Leftover, Lifecycle, ListenError, LocalAddr,
                 ListenEvent, ListenStats, Listener, Listening, Mapping, Meter, NegotiationError,
                 Net, Options, PodSocket, Port, PortForward, PortStream, Presence, Probe, Protocol,
                 RawTransport, ReadBuf, RelayFailure, RelayReport, RelayRules, RelayTotals,
@@ -32,7 +32,7 @@ macro_rules! the_same_program {
             type _Types = (
                 (Addr, Attempt, Bound, BridgeReport, Config, ConnectError, DialError, Elapsed),
                 (Endpoint, Events, Forward, HttpConnector<$Runtime>, HyperIo<$Socket>),
-                (InvalidProtocol, InvalidServer, Leftover, Lifecycle, ListenError),
+                (InvalidProtocol, InvalidServer, Leftover, Lifecycle, ListenError, LocalAddr),
                 (ListenEvent, ListenStats, Listening, Mapping, NegotiationError, Options, PodSocket<$Socket>),
                 (Port, PortStream, Presence, Probe, Protocol, RawTransport<$Socket>),
                 (RelayFailure, RelayReport, RelayRules, RelayTotals, Remembered, ResolveError),
@@ -93,7 +93,7 @@ macro_rules! the_same_program {
                     let (ours, _) = local.addresses().unwrap();
                     let told = events.next().await.unwrap();
                     let accepted =
-                        matches!(told, ListenEvent::Accepted { from, .. } if from == ours);
+                        matches!(told, ListenEvent::Accepted { from, .. } if from == Some(ours));
                     assert!(accepted, "{told:?}");
                     local.abort();
                     drop(local);
@@ -220,20 +220,23 @@ fn adapters_have_one_shape() {
             "Tokio",
             include_str!("../../portway-tokio/src/runtime.rs"),
             include_str!("../../portway-tokio/src/socket.rs"),
+            include_str!("../../portway-tokio/src/stream.rs"),
         ),
         (
             "Smol",
             include_str!("../../portway-smol/src/runtime.rs"),
             include_str!("../../portway-smol/src/socket.rs"),
+            include_str!("../../portway-smol/src/stream.rs"),
         ),
         (
             "AsyncStd",
             include_str!("../../portway-async-std/src/runtime.rs"),
             include_str!("../../portway-async-std/src/socket.rs"),
+            include_str!("../../portway-async-std/src/stream.rs"),
         ),
     ]
-    .map(|(name, runtime, socket)| {
-        let lines = runtime.lines().chain(socket.lines());
+    .map(|(name, runtime, socket, stream)| {
+        let lines = runtime.lines().chain(socket.lines()).chain(stream.lines());
         let items = lines.filter(|line| {
             let implements = line.starts_with("impl ") && !line.contains("Debug");
             implements || line.starts_with("pub struct ") || line.starts_with("    fn poll_")

@@ -152,7 +152,8 @@ fn mappings() -> [Mapping; 3] {
 
 async fn serve(listening: Listening) {
     // A mapping may be bound to both families.
-    let mut addrs: Vec<SocketAddr> = listening.bound().iter().map(|bound| bound.local).collect();
+    let mut addrs: Vec<SocketAddr> =
+        listening.bound().iter().filter_map(|bound| bound.local.socket_addr()).collect();
     addrs.retain(SocketAddr::is_ipv4);
     serve_parent(&addrs);
     std::future::pending::<()>().await;

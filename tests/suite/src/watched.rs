@@ -113,6 +113,12 @@ impl<R: Net> Net for Watched<R> {
         let inner = self.inner.bind(addr).await?;
         Ok(Guarded { inner, one: One::new(&self.alive, |alive| &alive.listeners) })
     }
+
+    #[cfg(unix)]
+    fn adopt_unix(&self, listener: std::os::unix::net::UnixListener) -> io::Result<Self::Listener> {
+        let inner = self.inner.adopt_unix(listener)?;
+        Ok(Guarded { inner, one: One::new(&self.alive, |alive| &alive.listeners) })
+    }
 }
 
 /// A connection or a listener that is counted.
@@ -132,7 +138,7 @@ impl<L: Listener> Listener for Guarded<L> {
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(Self::Socket, SocketAddr)>> {
+    ) -> Poll<io::Result<(Self::Socket, Option<SocketAddr>)>> {
         if self.one.alive.fails(self.inner.local_addr().ok()) {
             return Poll::Ready(Err(io::Error::other("too many open files")));
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_lock::{Semaphore, SemaphoreGuardArc};
 
 use super::events::EventSink;
+use super::opened::Opened;
 use crate::pool::{Guest, Pool, Ticket};
 use crate::relay::Local;
 use crate::{Bound, Connector, Lifecycle, ListenEvent, Listener, Meter, Presence, Runtime, Socket};
@@ -76,10 +77,10 @@ impl<R: Runtime, C: Connector, S: Socket> Door<R, C, S> {
 
     /// Until the listener is told to stop. An error of the system is waited out: a listener dies
     /// only when its owner says so.
-    pub(crate) async fn serve<L: Listener<Socket = S>>(self, mut listener: L) {
+    pub(crate) async fn serve<L: Listener<Socket = S>>(self, mut opened: Opened<L>) {
         let mut patience = Self::FIRST_RETRY;
         loop {
-            let accept = std::future::poll_fn(|cx| listener.poll_accept(cx));
+            let accept = std::future::poll_fn(|cx| opened.listener.poll_accept(cx));
             match self.shared.life.accepting(accept).await {
                 None => break,
                 Some(Ok((mut socket, from))) => {
@@ -94,7 +95,7 @@ impl<R: Runtime, C: Connector, S: Socket> Door<R, C, S> {
                 Some(Err(error)) => {
                     tracing::warn!(local = %self.bound.local, %error, "cannot accept");
                     self.shared.events.send(ListenEvent::AcceptFailed {
-                        local: self.bound.local,
+                        local: self.bound.local.clone(),
                         error: Arc::new(error),
                         retry_after: patience,
                     });
@@ -120,18 +121,18 @@ impl<R: Runtime, C: Connector, S: Socket> Door<R, C, S> {
         self.shared.slots.acquire_arc().await
     }
 
-    fn welcome(&self, socket: S, from: SocketAddr, slot: SemaphoreGuardArc) {
-        let Bound { local, remote, .. } = self.bound;
+    fn welcome(&self, socket: S, from: Option<SocketAddr>, slot: SemaphoreGuardArc) {
+        let Bound { local, remote } = self.bound.clone();
         let connection = self.shared.accepted.fetch_add(1, Ordering::Relaxed) + 1;
-        self.shared.events.send(ListenEvent::Accepted { connection, local, from, remote });
         let ticket = Ticket {
             number: connection,
-            bound: self.bound,
+            bound: self.bound.clone(),
             second_try: false,
             span: tracing::debug_span!("connection", number = connection, %local, %remote),
             _slot: slot,
             _presence: self.shared.life.connection(),
         };
+        self.shared.events.send(ListenEvent::Accepted { connection, local, from, remote });
         self.pool.admit(Guest { ticket, local: Local::new(socket) });
     }
 }

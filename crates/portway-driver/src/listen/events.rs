@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_broadcast::{InactiveReceiver, Receiver, RecvError, Sender};
 use portway_proto::{CloseReason, Port, StreamError, WireForm};
 
-use crate::{ConnectError, Endpoint, RelayReport, ResolveError};
+use crate::{ConnectError, Endpoint, LocalAddr, RelayReport, ResolveError};
 
 /// What happens at a listener. Connections are numbered from 1.
 #[derive(Debug, Clone)]
@@ -17,9 +17,9 @@ pub enum ListenEvent {
         /// The number of the connection.
         connection: u64,
         /// The local address it came in at.
-        local: SocketAddr,
-        /// Where it came from.
-        from: SocketAddr,
+        local: LocalAddr,
+        /// Where it came from; through a unix socket from nowhere.
+        from: Option<SocketAddr>,
         /// The port in the pod it leads to, as asked for.
         remote: Port,
     },
@@ -50,7 +50,7 @@ pub enum ListenEvent {
         /// The number of the connection.
         connection: u64,
         /// The local address it came in at.
-        local: SocketAddr,
+        local: LocalAddr,
         /// The port in the pod, as asked for.
         remote: Port,
         /// Why.
@@ -61,7 +61,7 @@ pub enum ListenEvent {
         /// The number of the connection.
         connection: u64,
         /// The local address it came in at.
-        local: SocketAddr,
+        local: LocalAddr,
         /// The port in the pod, as asked for.
         remote: Port,
         /// How it went.
@@ -72,7 +72,7 @@ pub enum ListenEvent {
     /// The system could not hand over a connection; it is tried again.
     AcceptFailed {
         /// The local address.
-        local: SocketAddr,
+        local: LocalAddr,
         /// What the system said.
         error: Arc<std::io::Error>,
         /// When it is tried again.

@@ -2,6 +2,9 @@ mod bind;
 mod door;
 mod events;
 mod mapping;
+mod opened;
+#[cfg(unix)]
+mod socket_file;
 
 pub use bind::ListenError;
 pub use door::ListenStats;
@@ -83,13 +86,14 @@ where
     let mut bound = Vec::new();
     let mut doors = Vec::new();
     for mapping in &mappings {
-        for (local, listener) in bind(&runtime, mapping).await? {
-            if local.ip().is_unspecified() {
+        for opened in bind(&runtime, mapping).await? {
+            let local = opened.local.clone();
+            if local.socket_addr().is_some_and(|addr| addr.ip().is_unspecified()) {
                 tracing::warn!(%local, "listening on a wildcard address: anybody who reaches this machine reaches the pod");
             }
             let open = Bound { local, remote: mapping.remote() };
-            bound.push(open);
-            doors.push((listener, open));
+            bound.push(open.clone());
+            doors.push((opened, open));
         }
     }
     let options = options.for_listener();
@@ -108,8 +112,8 @@ where
         ports.as_slice().into(),
         Arc::clone(&shared),
     );
-    for (listener, bound) in doors {
-        runtime.spawn(Door::new(&runtime, &pool, &shared, bound).serve(listener));
+    for (opened, bound) in doors {
+        runtime.spawn(Door::new(&runtime, &pool, &shared, bound).serve(opened));
     }
     runtime.spawn(watch(connector.clone(), Arc::clone(&pool), Arc::clone(&shared)));
     let idle: IdleFn = Box::new(move || pool.idle());
@@ -126,15 +130,16 @@ where
 }
 
 impl Listening {
-    /// The addresses that are open, in the order of the mappings, with their real ports.
+    /// What is open, in the order of the mappings: addresses with their real ports, and unix sockets.
     pub fn bound(&self) -> &[Bound] {
         &self.bound
     }
 
-    /// The first local address: the one to use where there is one mapping.
+    /// The first local port's address: the one to use where there is one mapping. Where there are only
+    /// unix sockets, which [`bound`](Self::bound) has, it is `0.0.0.0:0`.
     pub fn local_addr(&self) -> SocketAddr {
-        // `listen` makes at least one, or fails.
-        self.bound.first().map_or_else(|| ([0, 0, 0, 0], 0).into(), |bound| bound.local)
+        let first = self.bound.iter().find_map(|bound| bound.local.socket_addr());
+        first.unwrap_or_else(|| ([0, 0, 0, 0], 0).into())
     }
 
     /// Does one upgrade, for the first mapping, as a connection would, and says what the server

@@ -266,7 +266,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         }
         shared.events.send(ListenEvent::Ended {
             connection: ticket.number,
-            local: ticket.bound.local,
+            local: ticket.bound.local.clone(),
             remote: ticket.bound.remote,
             report,
             closed,

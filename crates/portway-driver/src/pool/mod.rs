@@ -229,7 +229,7 @@ impl<R: Runtime, C: Connector, S: Socket> Pool<R, C, S> {
         self.shared.note_failed();
         self.shared.events.send(ListenEvent::Failed {
             connection: ticket.number,
-            local: ticket.bound.local,
+            local: ticket.bound.local.clone(),
             remote: ticket.bound.remote,
             error,
         });

@@ -21,7 +21,7 @@ async fn a_listener_leads_to_what_stands_behind_a_service() {
     let listening = client.listen("svc/web", [":http", ":80"]).await.unwrap();
     for bound in listening.bound() {
         assert_eq!(bound.remote.get(), 80);
-        assert_eq!(ask(bound.local).await.unwrap(), "web-a");
+        assert_eq!(ask(bound.local.socket_addr().unwrap()).await.unwrap(), "web-a");
     }
     assert!(web.connections() >= 2);
     listening.shutdown(Duration::from_secs(5)).await;

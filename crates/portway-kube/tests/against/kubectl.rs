@@ -105,9 +105,8 @@ async fn what_leads_where_is_the_same_as_with_kubectl() {
         let ours = match listening {
             Ok(listening) => {
                 let mut bound = Vec::new();
-                for at in listening.bound().iter().filter(|at| at.local.is_ipv4()) {
-                    bound.push(at.local);
-                }
+                let addrs = listening.bound().iter().filter_map(|at| at.local.socket_addr());
+                bound.extend(addrs.filter(std::net::SocketAddr::is_ipv4));
                 let answers = answers(&bound, &ports).await;
                 listening.shutdown(PATIENCE).await;
                 answers

@@ -99,7 +99,7 @@ fn exempt(server: &Addr, no_proxy: &str) -> bool {
     let (host, port) = match server {
         Addr::Ip(addr) => (addr.ip().to_string(), addr.port()),
         Addr::Host(host, port) => (host.to_lowercase(), *port),
-        _ => return false,
+        Addr::Unix(_) | _ => return false,
     };
     let ip = host.parse::<IpAddr>().ok();
     if host == "localhost" || ip.is_some_and(|ip| ip.is_loopback()) {

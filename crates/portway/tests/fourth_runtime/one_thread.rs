@@ -378,10 +378,10 @@ impl Listener for OneThreadListener {
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(OneThreadSocket, SocketAddr)>> {
+    ) -> Poll<io::Result<(OneThreadSocket, Option<SocketAddr>)>> {
         let Watched { rt, io, readiness, .. } = &self.0;
         let (stream, from) = ready!(readiness.read.poll(cx, || io.accept()))?;
         let socket = stream.set_nodelay(true).and_then(|()| OneThreadSocket::new(rt, stream));
-        Poll::Ready(socket.map(|socket| (socket, from)))
+        Poll::Ready(socket.map(|socket| (socket, Some(from))))
     }
 }

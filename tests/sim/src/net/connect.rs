@@ -19,7 +19,7 @@ pub(crate) async fn connect(sim: &Sim, to: &Addr) -> io::Result<SimSocket> {
             let known = sim.with(|world| world.net.hosts.get(name).cloned()).unwrap_or_default();
             known.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect()
         }
-        _ => return Err(io::ErrorKind::Unsupported.into()),
+        Addr::Unix(_) | _ => return Err(io::ErrorKind::Unsupported.into()),
     };
     let mut error = io::Error::new(io::ErrorKind::NotFound, "no such host");
     for addr in addresses {

@@ -53,7 +53,10 @@ impl Listener for SimListener {
         Ok(self.addr)
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(SimSocket, SocketAddr)>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(SimSocket, Option<SocketAddr>)>> {
         let accepted = self.sim.with(|world| {
             let yields = world.jitter(16);
             let queue = world.net.listeners.get_mut(&self.addr)?;
@@ -76,7 +79,7 @@ impl Listener for SimListener {
             Some(Ok(conn)) => {
                 let socket = SimSocket::new(self.sim.clone(), conn, 1);
                 let from = socket.peer();
-                Poll::Ready(Ok((socket, from)))
+                Poll::Ready(Ok((socket, Some(from))))
             }
             Some(Err(error)) => Poll::Ready(Err(error)),
             None => Poll::Pending,

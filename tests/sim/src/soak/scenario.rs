@@ -89,7 +89,8 @@ impl Scenario {
         let server = serving.local_addr();
         self.sim.set_link(server, self.setup.hop.clone());
         let listening = self.listen(server).await;
-        let doors: Vec<_> = listening.bound().iter().map(|bound| bound.local).collect();
+        let doors: Vec<_> =
+            listening.bound().iter().filter_map(|bound| bound.local.socket_addr()).collect();
         self.ledger.lock().server = Some(server);
         let troubles = if self.setup.faulty { self.trouble(server, &doors) } else { Vec::new() };
         let ends = Ends::default();
@@ -188,7 +189,7 @@ impl Scenario {
         for number in 1..=self.setup.programs as u64 {
             let manner = self.rng.pick(&Manner::ALL);
             let to = doors.iter().filter(|bound| bound.remote == port(manner));
-            let to: Vec<_> = to.map(|bound| bound.local).collect();
+            let to: Vec<_> = to.filter_map(|bound| bound.local.socket_addr()).collect();
             let to = self.rng.pick(&to);
             let start = if burst { Duration::from_millis(100) } else { Duration::from_secs(8) };
             let start = self.rng.time(Duration::ZERO..=start);
@@ -400,7 +401,7 @@ fn describe(
     let mut end = ListenerEnd::default();
     let (what, connection) = match event {
         ListenEvent::Accepted { connection, from: program, .. } => {
-            from.insert(connection, program);
+            from.extend(program.map(|program| (connection, program)));
             ("listener: accepted".to_owned(), Some(connection))
         }
         ListenEvent::Connected { connection, form, origin, .. } => {
