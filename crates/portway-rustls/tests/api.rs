@@ -19,6 +19,7 @@ use portway_driver::proto::WireForm::{Tunnel, V4};
 use portway_driver::proto::handshake::Offer;
 use portway_driver::{Endpoint, Listener, Net, Options, Port, PortForward, Protocol, Runtime};
 use portway_resolve::Target;
+use portway_runtimes::on_every_runtime;
 use portway_rustls::{ApiServer, ClientTls, Proxy, ServerTls, TlsListener, TlsSocket, Token};
 use portway_server::{Access, LocalPod, LocalPods, Server, Serving, Verdict};
 use rustls::ServerConfig;

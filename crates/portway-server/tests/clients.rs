@@ -14,6 +14,7 @@ use portway_driver::{
     Connector, HttpConnector, Mapping, Net, Options, Port, PortForward, PortStream, Protocol,
     RelayRules, Runtime, WireForm,
 };
+use portway_runtimes::on_every_runtime;
 use portway_server::{ServerEvent, Serving};
 
 on_every_runtime!(

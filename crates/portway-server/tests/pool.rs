@@ -20,6 +20,7 @@ use portway_driver::{
     Options, Port, PortForward, Protocol, ReadBuf, RelayFailure, RelayRules, ResolveError, Runtime,
     SessionOrigin, Sessions, Socket, Upgraded, WireForm,
 };
+use portway_runtimes::on_every_runtime;
 use portway_server::{ServerEvent, Serving};
 
 on_every_runtime!(

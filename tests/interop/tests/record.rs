@@ -11,8 +11,9 @@ use std::time::Duration;
 use portway_interop::{
     Conn, GoClient, GoForwarder, Kubectl, Peer, PeerOptions, Recorder, require_go,
 };
+use portway_runtimes::{TestRuntime, TokioThreads};
 use portway_tokio::proto::HalfClose;
-use portway_tokio::{Config, Mapping, Options, Port, PortForward, Protocol, Sessions, Tokio};
+use portway_tokio::{Config, Mapping, Options, Port, PortForward, Protocol, Sessions};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -200,8 +201,8 @@ fn take(take: &Take) -> Vec<String> {
             return texts;
         }
         Client::Portway(protocol) => {
-            let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            let rt = Tokio::new(tokio.handle().clone());
+            let tokio = TokioThreads::start();
+            let rt = tokio.handle();
             let connector = rt.http(&server, "default", take.pod).unwrap();
             let options = Options::new()
                 .with_protocol(protocol)
