@@ -4,8 +4,10 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::pin::pin;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -41,6 +43,7 @@ on_every_runtime!(
     who_does_not_read_stops_nobody,
     who_waits_for_the_end_leaves_the_session_to_the_next,
     who_is_answered_after_the_end_keeps_the_session,
+    who_counts_is_woken_by_what_counts,
     a_shutdown_takes_leave_of_what_waits,
     a_dropped_listener_takes_leave_of_what_waits,
     a_shutdown_does_not_wait_for_a_server_that_is_silent,
@@ -381,6 +384,40 @@ async fn a_session_that_fell_silent_costs_no_connection_a_byte<R: Runtime + Net>
     idle(&rt, &listening, 2).await;
     let stats = listening.stats();
     assert_eq!((stats.dialled, stats.broken, stats.bytes_up), (3, 0, 300_000));
+}
+
+async fn who_counts_is_woken_by_what_counts<R: Runtime + Net>(rt: R) {
+    let peer = peer(&rt, BOTH).await;
+    let connector = at(&rt, peer.serving.local_addr());
+    let mapping = Mapping::new(0, echo_pod());
+    let listening = rt.listen(connector, [mapping], options()).await.unwrap();
+    let counters = listening.counters();
+    let mut stream = program(listening.local_addr());
+    let mut stats = counters.stats();
+    while stats.dialled == 0 {
+        stats = counters.changed(&stats).await;
+    }
+    assert_eq!((stats.accepted, stats.open, stats.bytes_up), (1, 1, 0));
+    // Nothing happens, so nobody is woken.
+    let before = stats;
+    let mut change = pin!(counters.changed(&before));
+    let woken = poll_fn(|cx| Poll::Ready(change.as_mut().poll(cx).is_ready())).await;
+    assert!(!woken);
+    let echoing = std::thread::spawn(move || {
+        echo(&mut stream, b"hello");
+        stream
+    });
+    stats = change.await;
+    while stats.bytes_down < 5 {
+        stats = counters.changed(&stats).await;
+    }
+    assert_eq!((stats.bytes_up, stats.bytes_down), (5, 5));
+    drop(aside(&rt, move || echoing.join().unwrap()).await);
+    while stats.open > 0 {
+        stats = counters.changed(&stats).await;
+    }
+    drop(listening);
+    assert_eq!((counters.stats().accepted, counters.stats().bytes_down), (1, 5));
 }
 
 async fn a_session_cut_under_a_request_costs_no_byte_and_no_end<R: Runtime + Net>(rt: R) {
