@@ -16,14 +16,15 @@ impl Failure {
         Self { text: error.to_string(), code: 1 }
     }
 
-    /// What was asked for makes no sense: exit code 2.
-    pub(crate) fn usage(error: impl fmt::Display) -> Self {
-        Self { text: error.to_string(), code: 2 }
-    }
-
     /// Says it, and how the process ends.
     pub(crate) fn report(self) -> ExitCode {
         output::error(self.text);
         ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }

@@ -5,6 +5,7 @@ mod kubeconfig;
 mod transfer;
 mod web;
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,11 +20,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::args::DemoArgs;
+use crate::event::Event;
 use crate::failure::Failure;
-use crate::forward::stop;
+use crate::forward::{Told, reason, stop};
 use crate::interrupt::Interrupts;
 use crate::output;
-use crate::report::{Reporter, forwarding, reason, tell};
+use crate::report::{Report, Reporter, Text, Words, forwarding};
 use cluster::{DEPLOYMENT, ECHO, NAMESPACE, POD, SERVICE, WEB};
 use kubeconfig::Kubeconfig;
 use transfer::Transfer;
@@ -33,6 +35,8 @@ struct Demo {
     cluster: TestCluster,
     listening: Listening,
     events: Events,
+    told: Told,
+    report: Text,
 }
 
 /// Shows that it works, and stays if asked to.
@@ -50,9 +54,16 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let content = demo.cluster.kubeconfig().map_err(Failure::new)?;
     let kubeconfig = Kubeconfig::write(&content, args.kubeconfig_out.as_deref())?;
     demo.invite(&kubeconfig);
-    let reporter = Reporter::start(&[], demo.events);
+    let reporter = Reporter::start(Box::new(demo.report));
+    let teller = reporter.teller();
+    let telling = tokio::spawn(demo.told.tell(demo.events, teller.clone(), || {}));
     interrupts.next().await;
-    stop(demo.listening, reporter, interrupts).await
+    let code = stop(vec![demo.listening], &teller, interrupts).await;
+    // It ends with the listener.
+    let _ = telling.await;
+    drop(teller);
+    reporter.finish().await;
+    Ok(code)
 }
 
 /// How long anything may take that takes milliseconds.
@@ -80,9 +91,10 @@ impl Demo {
         let listening = runtime.listen(connector, mappings, options).await.map_err(Failure::new)?;
         let events = listening.events();
         for bound in listening.bound() {
-            output::line(forwarding(*bound));
+            output::line(forwarding(bound.local, bound.remote.get()));
         }
-        Ok(Self { cluster, listening, events })
+        let told = Told::new(POD.into(), HashMap::new());
+        Ok(Self { cluster, listening, events, told, report: Text::new(Words::Stdout) })
     }
 
     /// One HTTP request through the forward.
@@ -145,7 +157,9 @@ impl Demo {
                     | ListenEvent::Missed(_)
                     | _ => None,
                 };
-                tell(event);
+                if let Some(what) = self.told.what(event, Instant::now()) {
+                    self.report.tell(&Event::now(what));
+                }
                 if let Some(outcome) = outcome {
                     return outcome;
                 }

@@ -4,7 +4,7 @@ use portway_tokio::proto::HalfClose;
 
 /// Reads `immediate`, `never`, or seconds of silence after which the end of a local program's sending
 /// is passed on. An exchange that looks done is given a second at most, as by default.
-pub(crate) fn parse(text: &str) -> Result<HalfClose, String> {
+pub(crate) fn half_close(text: &str) -> Result<HalfClose, String> {
     match text {
         "immediate" => Ok(HalfClose::Immediate),
         "never" => Ok(HalfClose::Never),
@@ -19,16 +19,10 @@ pub(crate) fn parse(text: &str) -> Result<HalfClose, String> {
 }
 
 /// Seconds, with a fraction maybe, up to a year.
-pub(crate) fn seconds_of(text: &str) -> Option<Duration> {
+fn seconds_of(text: &str) -> Option<Duration> {
     const YEAR: f64 = 365.0 * 24.0 * 60.0 * 60.0;
     let seconds: f64 = text.parse().ok().filter(|seconds| (0.0..=YEAR).contains(seconds))?;
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// Seconds to wait for something: more than none.
-pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let wait = seconds_of(text).filter(|wait| !wait.is_zero());
-    wait.ok_or_else(|| "it is not a number of seconds above 0".to_owned())
 }
 
 #[cfg(test)]
@@ -50,17 +44,14 @@ mod tests {
             ("0", idle(0, 0)),
             ("60", idle(60_000, 1_000)),
         ] {
-            assert_eq!(parse(text), Ok(expected), "{text}");
+            assert_eq!(half_close(text), Ok(expected), "{text}");
         }
     }
 
     #[test]
     fn nothing_else_is() {
         for text in ["", "soon", "-1", "NaN", "inf", "1e99", "5s"] {
-            assert!(parse(text).is_err(), "{text}");
-            assert!(parse_timeout(text).is_err(), "{text}");
+            assert!(half_close(text).is_err(), "{text}");
         }
-        assert!(parse_timeout("0").is_err());
-        assert_eq!(parse_timeout("0.5"), Ok(Duration::from_millis(500)));
     }
 }

@@ -1,27 +1,30 @@
 //! `portway`: Kubernetes port-forward on the command line, in kubectl's words.
 //!
+//! The two programs `portway` and `kubectl-portway` are [`main`] and nothing else. This is no interface
+//! to build on: that is the library `portway`.
+//!
 //! Exit codes: 0 after an interrupt or a demo that went well, 1 when it did not work, 2 when the
 //! command line makes no sense (kubectl says 1 there too), 130 and 143 after a second signal.
 
-mod address;
+mod access;
 mod args;
 mod demo;
+mod event;
 mod failure;
 mod forward;
-mod half_close;
-mod header;
 mod interrupt;
 mod log;
 mod output;
-mod ports;
 mod report;
-mod target;
+mod wanted;
 
 use std::process::ExitCode;
 
 use args::{Cli, Command};
 
-fn main() -> ExitCode {
+/// Does what the command line of this process says.
+#[doc(hidden)]
+pub fn main() -> ExitCode {
     let command = match Cli::parse() {
         Ok(command) => command,
         Err(exit) => return exit,
@@ -35,7 +38,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Forward(args) => runtime.block_on(forward::run(args)),
+        Command::Forward(args, wanted) => runtime.block_on(forward::run(*args, wanted)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
     };
     // Whatever still runs is not waited for: the process ends.

@@ -2,7 +2,6 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::str::FromStr;
 
-use portway_resolve::PortMapping;
 use portway_tokio::Mapping;
 
 /// One item of `--address` (protocol.md E.4).
@@ -38,12 +37,11 @@ impl fmt::Display for InvalidAddress {
 
 impl std::error::Error for InvalidAddress {}
 
-/// Where the port of a spec is opened.
+/// Opens a mapping on these addresses.
 ///
 /// A mapping is either `localhost`, of which one address is enough, or addresses that all have to
 /// work. Where both are asked for, the loopback addresses of this machine are found out first.
-pub(crate) fn mapping(spec: PortMapping, addresses: &[Address]) -> Mapping {
-    let mapping = Mapping::new(spec.local, spec.remote);
+pub(crate) fn on(mapping: Mapping, addresses: &[Address]) -> Mapping {
     let ips: Vec<IpAddr> = addresses.iter().filter_map(Address::ip).collect();
     let localhost = addresses.contains(&Address::Localhost);
     match (localhost, ips.is_empty()) {
@@ -52,7 +50,7 @@ pub(crate) fn mapping(spec: PortMapping, addresses: &[Address]) -> Mapping {
         (true, false) => {
             let explicit = ips.clone();
             let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            let open = |ip: &IpAddr| TcpListener::bind((*ip, spec.local)).is_ok();
+            let open = |ip: &IpAddr| TcpListener::bind((*ip, mapping.local())).is_ok();
             let optional = loopback.into_iter().filter(|ip| !explicit.contains(ip)).filter(open);
             let mut all: Vec<IpAddr> = explicit.iter().copied().chain(optional).collect();
             if !all.iter().any(|ip| loopback.contains(ip)) {
@@ -82,10 +80,16 @@ fn sorted(mut ips: Vec<IpAddr>) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use portway_tokio::Port;
+
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    fn free() -> Mapping {
+        Mapping::new(0, Port::new(80).expect("not zero"))
     }
 
     #[test]
@@ -105,28 +109,26 @@ mod tests {
 
     #[test]
     fn localhost_alone_is_left_to_the_library() {
-        let spec = crate::ports::parse(":80").unwrap();
-        let expected = Mapping::new(0, spec.remote);
-        assert_eq!(mapping(spec, &[Address::Localhost]), expected);
-        assert_eq!(mapping(spec, &[Address::Localhost, Address::Localhost]), expected);
+        let free = free();
+        assert_eq!(on(free.clone(), &[Address::Localhost]), free);
+        assert_eq!(on(free.clone(), &[Address::Localhost, Address::Localhost]), free);
     }
 
     #[test]
     fn addresses_are_sorted_as_text_and_each_is_opened_once() {
-        let spec = crate::ports::parse(":80").unwrap();
+        let free = free();
         let given = ["::1", "127.0.0.2", "127.0.0.1", "127.0.0.2"].map(|a| Address::Ip(ip(a)));
         let expected = ["127.0.0.1", "127.0.0.2", "::1"].map(ip);
-        assert_eq!(mapping(spec, &given), Mapping::new(0, spec.remote).on(expected));
+        assert_eq!(on(free.clone(), &given), free.on(expected));
     }
 
     #[test]
     fn localhost_beside_addresses_is_what_this_machine_has_of_it() {
-        let spec = crate::ports::parse(":80").unwrap();
+        let free = free();
         let given = [Address::Localhost, Address::Ip(ip("127.0.0.2"))];
         let v4 = ["127.0.0.1", "127.0.0.2"].map(ip);
         let both = ["127.0.0.1", "127.0.0.2", "::1"].map(ip);
-        let plain = Mapping::new(0, spec.remote);
-        let made = mapping(spec, &given);
-        assert!(made == plain.clone().on(v4) || made == plain.on(both), "{made:?}");
+        let made = on(free.clone(), &given);
+        assert!(made == free.clone().on(v4) || made == free.on(both), "{made:?}");
     }
 }

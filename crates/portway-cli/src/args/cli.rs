@@ -1,0 +1,91 @@
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{DemoArgs, ForwardArgs};
+use crate::output;
+use crate::wanted::{Wanted, from_line};
+
+/// Forward local ports into Kubernetes pods. Every connection has a session of its own: none slows
+/// another down, and none ends but by its own errors.
+///
+/// Exit codes: 0 after an interrupt, 1 when it did not work, 2 when the command line makes no sense.
+#[derive(Debug, Parser)]
+#[command(name = "portway", version, args_conflicts_with_subcommands = true)]
+#[command(subcommand_negates_reqs = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    other: Option<Other>,
+    #[command(flatten)]
+    forward: ForwardArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Show that it works: an embedded API server, programs in a pod, and forwards to them
+    ///
+    /// (A pod with the name demo is spelled pod/demo.)
+    Demo(DemoArgs),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Forward(Box<ForwardArgs>, Vec<Wanted>),
+    Demo(DemoArgs),
+}
+
+impl Cli {
+    /// The command line of this process. Otherwise what was asked for is said already, or what is
+    /// wrong with it.
+    pub(crate) fn parse() -> Result<Command, ExitCode> {
+        let cli = Self::try_parse().map_err(explain)?;
+        if let Some(Other::Demo(demo)) = cli.other {
+            return Ok(Command::Demo(demo));
+        }
+        match from_line(&cli.forward) {
+            Ok(wanted) => Ok(Command::Forward(Box::new(cli.forward), wanted)),
+            Err(error) => Err(explain(Self::command().error(ErrorKind::ValueValidation, error))),
+        }
+    }
+}
+
+impl Command {
+    pub(crate) fn verbosity(&self) -> u8 {
+        match self {
+            Self::Forward(args, _) => args.access.verbosity(),
+            Self::Demo(args) => args.verbose,
+        }
+    }
+}
+
+/// Help and version go to stdout as they are. An error becomes one line: clap's first words and its
+/// tips, without the usage that `--help` shows.
+fn explain(mut error: clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let text = error.render();
+        if std::io::stdout().is_terminal() {
+            output::block(text.ansi());
+        } else {
+            output::block(text);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let about_secret = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(arg)) if arg.starts_with("--header") || arg.starts_with("--token")
+    );
+    if about_secret {
+        // It may be a token.
+        error.insert(ContextKind::InvalidValue, ContextValue::String("(not shown)".to_owned()));
+    }
+    let text = error.render().to_string();
+    let said = text.split("\n\n").map(str::trim).filter(|part| {
+        !part.is_empty() && !part.starts_with("Usage:") && !part.starts_with("For more information")
+    });
+    let said: Vec<&str> = said.map(|part| part.trim_start_matches("error: ")).collect();
+    output::error(format_args!("{} (see portway --help)", said.join("; ")));
+    ExitCode::from(2)
+}

@@ -1,0 +1,7 @@
+//! The command `portway`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portway_cli::main()
+}
