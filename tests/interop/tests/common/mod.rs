@@ -10,8 +10,8 @@ use std::time::Duration;
 use portway_interop::{Peer, Target};
 use portway_runtimes::TestRuntime;
 use portway_tokio::{
-    Connector, Events, HttpConnector, ListenEvent, Listening, Mapping, Options, Port, PortForward,
-    Protocol, Runtime, until,
+    Bound, Connector, Events, HttpConnector, ListenEvent, Listening, Mapping, Options, Port,
+    PortForward, Protocol, Runtime, until,
 };
 
 /// The forms of the wire that are tested, one after the other.
@@ -56,7 +56,8 @@ impl<T: TestRuntime> Opened<T> {
             runtime.block_on(runtime.handle().listen(connector, mappings, options)).unwrap();
         let events = listening.events();
         let locals = listening.bound().iter().rev();
-        let locals = locals.map(|bound| (bound.remote.get(), bound.local)).collect();
+        let local = |bound: &Bound| Some((bound.remote.get(), bound.local.socket_addr()?));
+        let locals = locals.filter_map(local).collect();
         Self { runtime, listening, events, locals }
     }
 
