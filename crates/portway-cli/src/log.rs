@@ -2,6 +2,8 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::output;
+
 /// Diagnostics go to stderr. By default warnings: a token over plain HTTP, a listener that everybody
 /// can reach.
 pub(crate) fn install(verbosity: u8) {
@@ -12,7 +14,7 @@ pub(crate) fn install(verbosity: u8) {
     };
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(|| output::Log)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(verbosity > 1)
         .without_time()

@@ -169,7 +169,10 @@ mod tests {
     #[test]
     fn what_matters_less_goes_first() {
         let titles = |error, width| {
-            table(&[row("svc/web", error)], width)[0].split_whitespace().collect::<Vec<_>>().join(" ")
+            table(&[row("svc/web", error)], width)[0]
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(titles("", 80), "FORWARD OPEN TOTAL UP UP/S DOWN DOWN/S POD");
         assert_eq!(titles("no", 80), "FORWARD OPEN TOTAL UP/S DOWN/S POD LAST ERROR");
