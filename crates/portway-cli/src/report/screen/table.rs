@@ -175,11 +175,12 @@ mod tests {
                 .join(" ")
         };
         assert_eq!(titles("", 80), "FORWARD OPEN TOTAL UP UP/S DOWN DOWN/S POD");
-        assert_eq!(titles("no", 80), "FORWARD OPEN TOTAL UP/S DOWN/S POD LAST ERROR");
-        assert_eq!(titles("no", 60), "FORWARD OPEN UP/S DOWN/S LAST ERROR");
-        assert_eq!(titles("no", 40), "FORWARD OPEN UP/S DOWN/S");
-        assert_eq!(titles("no", 24), "FORWARD OPEN DOWN/S");
-        assert_eq!(titles("no", 12), "FORWARD");
+        let refused = "connection refused";
+        assert_eq!(titles(refused, 80), "FORWARD OPEN TOTAL UP/S DOWN/S POD LAST ERROR");
+        assert_eq!(titles(refused, 60), "FORWARD OPEN UP/S DOWN/S LAST ERROR");
+        assert_eq!(titles(refused, 40), "FORWARD OPEN UP/S DOWN/S");
+        assert_eq!(titles(refused, 24), "FORWARD OPEN DOWN/S");
+        assert_eq!(titles(refused, 12), "FORWARD");
     }
 
     #[test]
