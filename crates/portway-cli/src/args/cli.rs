@@ -19,7 +19,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     other: Option<Other>,
     #[command(flatten)]
-    forward: Option<ForwardArgs>,
+    forward: ForwardArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -45,11 +45,8 @@ impl Cli {
         if let Some(Other::Demo(demo)) = cli.other {
             return Ok(Command::Demo(demo));
         }
-        let Some(forward) = cli.forward else {
-            return Err(explain(Self::command().error(ErrorKind::MissingRequiredArgument, "")));
-        };
-        match from_line(&forward) {
-            Ok(wanted) => Ok(Command::Forward(Box::new(forward), wanted)),
+        match from_line(&cli.forward) {
+            Ok(wanted) => Ok(Command::Forward(Box::new(cli.forward), wanted)),
             Err(error) => Err(explain(Self::command().error(ErrorKind::ValueValidation, error))),
         }
     }
