@@ -215,3 +215,137 @@ impl Report for Screen<Stderr> {
         signals.abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+
+    use super::*;
+
+    /// Keeps what is drawn.
+    #[derive(Debug, Default)]
+    struct Paper {
+        drawn: Vec<u8>,
+        background: bool,
+    }
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.drawn.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Tty for Paper {
+        fn size(&self) -> (usize, usize) {
+            (80, 24)
+        }
+
+        fn is_ours(&self) -> bool {
+            !self.background
+        }
+    }
+
+    fn progress(accepted: u64, bytes_up: u64) -> Event {
+        let forward = "svc/web".into();
+        Event::now(What::Progress { forward, open: 1, accepted, bytes_up, bytes_down: 0 })
+    }
+
+    /// What was drawn since this was asked.
+    fn drawn(screen: &mut Screen<Paper>) -> String {
+        String::from_utf8(std::mem::take(&mut screen.terminal.tty().drawn)).unwrap()
+    }
+
+    #[test]
+    fn it_draws_at_once_then_four_times_a_second_and_then_not_at_all() {
+        let (mut screen, start) = (Screen::new(Paper::default()), Instant::now());
+        assert_eq!(screen.due(start), None);
+        let (mut now, mut frames) = (start, 0);
+        for step in 0..1_000 {
+            now = start + Duration::from_millis(step * 2);
+            screen.see(&progress(step, step * 1_000), now);
+            if screen.due(now).is_some_and(|due| due <= now) {
+                screen.refresh(now);
+                frames += usize::from(!drawn(&mut screen).is_empty());
+            }
+        }
+        assert_eq!(frames, 8, "in two seconds");
+        // What moved fades, and then there is nothing more to do.
+        while let Some(due) = screen.due(now) {
+            now = due.max(now);
+            screen.refresh(now);
+            frames += usize::from(!drawn(&mut screen).is_empty());
+            assert!(frames < 30);
+        }
+        assert!(now >= start + Duration::from_secs(4), "{:?}", now - start);
+        // An event that changes nothing draws nothing.
+        screen.see(&progress(999, 999_000), now);
+        screen.refresh(screen.due(now).unwrap());
+        assert_eq!(drawn(&mut screen), "");
+    }
+
+    #[test]
+    fn notes_go_above_the_lines_and_the_cursor_stays_at_the_first_of_them() {
+        let (mut screen, now) = (Screen::new(Paper::default()), Instant::now());
+        screen.see(&progress(1, 0), now);
+        screen.refresh(now);
+        assert!(drawn(&mut screen).contains("\u{1b}[?25l"));
+        screen.note("a note".to_owned());
+        screen.refresh(now);
+        let frame = drawn(&mut screen);
+        let (before, after) = frame.split_once("a note\r\n").unwrap();
+        assert!(before.ends_with("\u{1b}[1G\u{1b}[J"), "{before:?}");
+        assert!(after.contains("FORWARD") && after.contains("svc/web"), "{after:?}");
+        assert!(after.contains("\u{1b}[1G\u{1b}[1A"), "{after:?}");
+    }
+
+    #[test]
+    fn in_the_end_the_lines_stay_and_the_cursor_is_back_below_them() {
+        let (mut screen, now) = (Screen::new(Paper::default()), Instant::now());
+        screen.finish(now);
+        assert_eq!(drawn(&mut screen), "", "nothing was drawn, so nothing is put right");
+        screen.see(&progress(1, 0), now);
+        screen.refresh(now);
+        drawn(&mut screen);
+        screen.note("cut off".to_owned());
+        screen.finish(now);
+        let last = drawn(&mut screen);
+        assert!(last.starts_with("\u{1b}[1G\u{1b}[Jcut off\r\nFORWARD"), "{last:?}");
+        assert!(last.ends_with("\r\n\u{1b}[?25h"), "{last:?}");
+    }
+
+    #[test]
+    fn in_the_background_notes_scroll_and_nothing_else_is_drawn() {
+        let background = Paper { background: true, ..Paper::default() };
+        let (mut screen, now) = (Screen::new(background), Instant::now());
+        screen.see(&progress(1, 0), now);
+        screen.refresh(now);
+        assert_eq!(drawn(&mut screen), "");
+        screen.note("a note".to_owned());
+        screen.refresh(now);
+        let frame = drawn(&mut screen);
+        assert!(frame.contains("a note\r\n") && !frame.contains("FORWARD"), "{frame:?}");
+        assert!(!frame.contains("\u{1b}[J"), "it takes nothing away: {frame:?}");
+    }
+
+    #[test]
+    fn who_stops_leaves_an_ordinary_terminal_and_comes_back_with_a_frame() {
+        let (mut screen, now) = (Screen::new(Paper::default()), Instant::now());
+        screen.see(&progress(1, 0), now);
+        screen.refresh(now);
+        drawn(&mut screen);
+        let (sender, mut left) = tokio::sync::oneshot::channel();
+        screen.change(Change::Leaving(sender));
+        assert_eq!(drawn(&mut screen), "\u{1b}[1G\u{1b}[J\u{1b}[?25h");
+        assert_eq!(left.try_recv(), Ok(()));
+        screen.see(&progress(2, 0), now);
+        assert_eq!(screen.due(now), None, "it is somebody else's");
+        screen.change(Change::Back);
+        screen.refresh(screen.due(now).unwrap());
+        assert!(drawn(&mut screen).contains("svc/web"));
+    }
+}

@@ -96,6 +96,11 @@ impl<T: Tty> Terminal<T> {
         self.write(&frame)
     }
 
+    #[cfg(test)]
+    pub(super) const fn tty(&mut self) -> &mut T {
+        &mut self.tty
+    }
+
     fn clear(&self, frame: &mut Vec<u8>) -> io::Result<()> {
         if !self.entered {
             return Ok(());
