@@ -108,7 +108,6 @@ pub(crate) enum What {
     Stopped { cut: usize },
     /// Counters of a forward as of now, for a screen; no report prints it.
     #[serde(skip)]
-    #[allow(dead_code, reason = "read by the screen alone")]
     Progress { forward: Arc<str>, open: usize, accepted: u64, bytes_up: u64, bytes_down: u64 },
 }
 

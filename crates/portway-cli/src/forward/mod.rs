@@ -1,6 +1,7 @@
 //! Opens what is wanted and keeps it.
 
 mod open;
+mod progress;
 mod told;
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub(crate) use self::open::{OpenError, Opened, Opening};
+use self::progress::Progress;
 pub(crate) use self::told::{Told, reason};
 use crate::access::Access;
 use crate::args::ForwardArgs;
@@ -63,7 +65,9 @@ async fn keep(
     let (lose, mut lost) = mpsc::channel(1);
     let mut tellers = JoinSet::new();
     let mut listening = Vec::new();
+    let mut progress = Progress::new(reporter);
     for (opened, wanted) in opened.into_iter().zip(&wanted) {
+        progress.follow(&opened.forward, opened.listening.counters());
         let told = Told::new(opened.forward, opened.remotes);
         let lose = lose.clone();
         let ends = wanted.policies.reconnect == Reconnect::Off;
@@ -74,17 +78,16 @@ async fn keep(
             }
         };
         tellers.spawn(told.tell(opened.events, teller.clone(), lose));
-        listening.push((wanted.name.as_str().into(), opened.listening));
+        listening.push(opened.listening);
     }
     tokio::select! {
         _ = interrupts.next() => {}
         Some(()) = lost.recv() => return Err(Failure::new("lost connection to pod")),
-        () = progress(&listening, reporter) => {}
     }
-    let listening = listening.into_iter().map(|(_, listening)| listening).collect();
     let code = stop(listening, &teller, interrupts).await;
     // Who was told of nothing more to come has told the rest.
     while tellers.join_next().await.is_some() {}
+    progress.finish();
     Ok(code)
 }
 
@@ -99,25 +102,6 @@ async fn open_all(
         all.push(opening.open(wanted, access, teller).await?);
     }
     Ok(all)
-}
-
-/// Tells how much has moved, as often as somebody wants to know. Never returns.
-async fn progress(forwards: &[(std::sync::Arc<str>, Listening)], reporter: &Reporter) {
-    let Some(pause) = reporter.progress() else { return std::future::pending().await };
-    let teller = reporter.teller();
-    loop {
-        tokio::time::sleep(pause).await;
-        for (forward, listening) in forwards.iter().filter(|_| teller.has_room()) {
-            let stats = listening.stats();
-            teller.tell(What::Progress {
-                forward: std::sync::Arc::clone(forward),
-                open: stats.open,
-                accepted: stats.accepted,
-                bytes_up: stats.bytes_up,
-                bytes_down: stats.bytes_down,
-            });
-        }
-    }
 }
 
 /// Lets connections finish, for a while.

@@ -30,9 +30,9 @@ impl Rate {
         if self.samples.is_empty() {
             self.samples.push_back((now, self.total));
         }
-        // The first two are the beginning, and how far it got since.
         let close = |(at, _): &(Instant, u64)| now.saturating_duration_since(*at) < Self::APART;
-        if self.samples.len() > 1 && self.samples.back().is_some_and(close) {
+        let before_last = self.samples.len().checked_sub(2).and_then(|at| self.samples.get(at));
+        if before_last.is_some_and(close) {
             self.samples.pop_back();
         }
         self.samples.push_back((now, total));

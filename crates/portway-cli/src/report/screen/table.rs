@@ -29,24 +29,32 @@ pub(super) fn table(rows: &[Cells], width: usize) -> Vec<String> {
 /// At most `width` columns of `text`, with a sign where something was cut off. Anything that a terminal
 /// would act on is shown and not done.
 pub(super) fn fit(text: &str, width: usize) -> String {
-    let text = printable(text).limit(width.max(1) * 2).to_string();
+    let text = printable(text).to_string();
     if text.width() <= width {
         return text;
     }
-    let mut fitted = String::new();
+    let kept: String = within(text.chars(), width).collect();
+    if width > 0 { kept + "…" } else { kept }
+}
+
+/// The end of `text` where [`fit`] would keep its beginning: of an error that is the cause.
+fn fit_end(text: &str, width: usize) -> String {
+    let text = printable(text).to_string();
+    if text.width() <= width {
+        return text;
+    }
+    let kept: Vec<char> = within(text.chars().rev(), width).collect();
+    let sign = (width > 0).then_some('…');
+    sign.into_iter().chain(kept.into_iter().rev()).collect()
+}
+
+/// As many characters as fit beside the sign.
+fn within(chars: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
     let mut left = width.saturating_sub(1);
-    for char in text.chars() {
-        let taken = char.width().unwrap_or(0);
-        if taken > left {
-            break;
-        }
-        left -= taken;
-        fitted.push(char);
-    }
-    if width > 0 {
-        fitted.push('…');
-    }
-    fitted
+    chars.map_while(move |char| {
+        left = left.checked_sub(char.width().unwrap_or(0))?;
+        Some(char)
+    })
 }
 
 /// Nothing to say has a sign of its own, so that columns can be told apart.
@@ -57,6 +65,7 @@ fn show(cell: &str) -> String {
 struct Column {
     title: &'static str,
     cell: fn(&Cells) -> &String,
+    fit: fn(&str, usize) -> String,
     /// As wide as its widest cell, but within these: where values change all the time it stays as it is.
     least: usize,
     most: usize,
@@ -65,17 +74,24 @@ struct Column {
 }
 
 const COLUMNS: [Column; 11] = [
-    Column { title: "FORWARD", cell: |row| &row.forward, least: 7, most: 40, rank: 0 },
-    Column { title: "LOCAL", cell: |row| &row.local, least: 5, most: 24, rank: 9 },
-    Column { title: "OPEN", cell: |row| &row.open, least: 4, most: 10, rank: 1 },
-    Column { title: "TOTAL", cell: |row| &row.total, least: 5, most: 10, rank: 6 },
-    Column { title: "UP", cell: |row| &row.up, least: 6, most: 6, rank: 8 },
-    Column { title: "UP/S", cell: |row| &row.up_rate, least: 6, most: 6, rank: 3 },
-    Column { title: "DOWN", cell: |row| &row.down, least: 6, most: 6, rank: 7 },
-    Column { title: "DOWN/S", cell: |row| &row.down_rate, least: 6, most: 6, rank: 2 },
-    Column { title: "POD", cell: |row| &row.pod, least: 3, most: 40, rank: 5 },
-    Column { title: "WIRE", cell: |row| &row.wire, least: 6, most: 9, rank: 10 },
-    Column { title: "LAST ERROR", cell: |row| &row.error, least: 0, most: 16, rank: 4 },
+    Column { title: "FORWARD", cell: |row| &row.forward, fit, least: 7, most: 40, rank: 0 },
+    Column { title: "LOCAL", cell: |row| &row.local, fit, least: 5, most: 24, rank: 9 },
+    Column { title: "OPEN", cell: |row| &row.open, fit, least: 4, most: 10, rank: 1 },
+    Column { title: "TOTAL", cell: |row| &row.total, fit, least: 5, most: 10, rank: 6 },
+    Column { title: "UP", cell: |row| &row.up, fit, least: 6, most: 6, rank: 8 },
+    Column { title: "UP/S", cell: |row| &row.up_rate, fit, least: 6, most: 6, rank: 3 },
+    Column { title: "DOWN", cell: |row| &row.down, fit, least: 6, most: 6, rank: 7 },
+    Column { title: "DOWN/S", cell: |row| &row.down_rate, fit, least: 6, most: 6, rank: 2 },
+    Column { title: "POD", cell: |row| &row.pod, fit, least: 3, most: 40, rank: 5 },
+    Column { title: "WIRE", cell: |row| &row.wire, fit, least: 6, most: 9, rank: 10 },
+    Column {
+        title: "LAST ERROR",
+        cell: |row| &row.error,
+        fit: fit_end,
+        least: 0,
+        most: 16,
+        rank: 4,
+    },
 ];
 
 /// Which columns there are, and how wide.
@@ -129,7 +145,7 @@ impl Layout {
     fn line(&self, cell: impl Fn(&Column) -> String) -> String {
         let mut line = String::new();
         for (column, width) in &self.columns {
-            let text = fit(&cell(column), *width);
+            let text = (column.fit)(&cell(column), *width);
             let padding = width - text.width() + Self::GAP;
             line.push_str(&text);
             line.extend(std::iter::repeat_n(' ', padding));
@@ -169,14 +185,18 @@ mod tests {
     #[test]
     fn what_matters_less_goes_first() {
         let titles = |error, width| {
-            table(&[row("svc/web", error)], width)[0].split_whitespace().collect::<Vec<_>>().join(" ")
+            table(&[row("svc/web", error)], width)[0]
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(titles("", 80), "FORWARD OPEN TOTAL UP UP/S DOWN DOWN/S POD");
-        assert_eq!(titles("no", 80), "FORWARD OPEN TOTAL UP/S DOWN/S POD LAST ERROR");
-        assert_eq!(titles("no", 60), "FORWARD OPEN UP/S DOWN/S LAST ERROR");
-        assert_eq!(titles("no", 40), "FORWARD OPEN UP/S DOWN/S");
-        assert_eq!(titles("no", 24), "FORWARD OPEN DOWN/S");
-        assert_eq!(titles("no", 12), "FORWARD");
+        let refused = "connection refused";
+        assert_eq!(titles(refused, 80), "FORWARD OPEN TOTAL UP/S DOWN/S POD LAST ERROR");
+        assert_eq!(titles(refused, 60), "FORWARD OPEN UP/S DOWN/S LAST ERROR");
+        assert_eq!(titles(refused, 40), "FORWARD OPEN UP/S DOWN/S");
+        assert_eq!(titles(refused, 24), "FORWARD OPEN DOWN/S");
+        assert_eq!(titles(refused, 12), "FORWARD");
     }
 
     #[test]
@@ -205,5 +225,8 @@ mod tests {
         assert_eq!(fit("データ", 2), "…");
         assert_eq!(fit("web", 1), "…");
         assert_eq!(fit("web", 0), "");
+        assert_eq!(fit_end("dial: connection refused", 8), "…refused");
+        assert_eq!(fit_end("データベ", 6), "…タベ");
+        assert_eq!(fit_end("web", 0), "");
     }
 }

@@ -16,14 +16,14 @@ use crossterm::terminal::{
 #[derive(Debug)]
 pub(super) struct Terminal<T> {
     tty: T,
-    /// The lines that stand there.
-    live: Vec<String>,
-    /// A frame was begun and not left.
+    /// The lines that stand there, if that is known.
+    live: Option<Vec<String>>,
+    /// There is a frame, and the cursor is hidden.
     entered: bool,
 }
 
 /// What is drawn on.
-pub(super) trait Tty: Write {
+pub(in crate::report) trait Tty: Write {
     /// Columns and rows.
     fn size(&self) -> (usize, usize);
 
@@ -33,7 +33,7 @@ pub(super) trait Tty: Write {
 
 impl<T: Tty> Terminal<T> {
     pub(super) const fn new(tty: T) -> Self {
-        Self { tty, live: Vec::new(), entered: false }
+        Self { tty, live: None, entered: false }
     }
 
     /// Columns and rows.
@@ -47,7 +47,10 @@ impl<T: Tty> Terminal<T> {
 
     /// Whether these lines stand there already.
     pub(super) fn shows(&self, live: &[String]) -> bool {
-        self.live == live
+        match &self.live {
+            Some(shown) => shown == live,
+            None => !self.entered && live.is_empty(),
+        }
     }
 
     /// Lets `notes` scroll, and puts `live` below them.
@@ -69,32 +72,39 @@ impl<T: Tty> Terminal<T> {
             self.entered = true;
         }
         queue!(frame, EndSynchronizedUpdate)?;
-        self.live = live;
+        self.live = Some(live);
         self.write(&frame)
     }
 
-    /// Takes the live lines away, and leaves the terminal to others. A frame brings them back.
-    pub(super) fn leave(&mut self) -> io::Result<()> {
-        self.leave_with(&[])
+    /// What stands there may be something else now: the next frame is drawn in any case.
+    pub(super) fn forget(&mut self) {
+        self.live = None;
     }
 
-    /// Leaves the terminal to others, with these lines as the last of ours.
+    /// Leaves the terminal to others, with these lines as the last of ours. A frame takes it back.
     pub(super) fn leave_with(&mut self, last: &[String]) -> io::Result<()> {
-        if !self.entered {
-            return Ok(());
-        }
-        self.entered = false;
-        self.live.clear();
         let mut frame = Vec::new();
         self.clear(&mut frame)?;
         for line in last {
             queue!(frame, Print(line), Print("\r\n"))?;
         }
-        queue!(frame, Show)?;
+        if self.entered {
+            queue!(frame, Show)?;
+        }
+        self.entered = false;
+        self.live = None;
         self.write(&frame)
     }
 
+    #[cfg(test)]
+    pub(super) const fn tty(&mut self) -> &mut T {
+        &mut self.tty
+    }
+
     fn clear(&self, frame: &mut Vec<u8>) -> io::Result<()> {
+        if !self.entered {
+            return Ok(());
+        }
         // Also what was typed or echoed there meanwhile.
         queue!(frame, MoveToColumn(0), Clear(ClearType::FromCursorDown))
     }
