@@ -175,6 +175,15 @@ async fn another_name_can_be_expected<R: Runtime + Net>(rt: R) {
     echoes(&rt, server.with_token(jane()), Protocol::Auto).await;
 }
 
+/// Behind one address there may be several servers, which the name in the greeting tells apart.
+async fn the_server_hears_by_which_name_it_is_asked<R: Runtime + Net>(rt: R) {
+    let authority = Authority::new();
+    let serving = serve(&rt, authority.issue(&["kubernetes"]).server_of_name("kubernetes")).await;
+    let tls = trusting(&authority).with_server_name("kubernetes").unwrap();
+    let server = ApiServer::new(rt.clone(), &https(serving.local_addr()), tls).unwrap();
+    echoes(&rt, server.with_token(jane()), Protocol::Auto).await;
+}
+
 async fn who_is_not_let_in_hears_why<R: Runtime + Net>(rt: R) {
     let authority = Authority::new();
     let serving = serve(&rt, authority.server(&["127.0.0.1"])).await;
@@ -494,6 +503,7 @@ on_every_runtime!(
     a_lookup_has_a_body_and_the_status_of_the_server,
     certificates_that_do_not_prove_the_server,
     another_name_can_be_expected,
+    the_server_hears_by_which_name_it_is_asked,
     who_is_not_let_in_hears_why,
     a_token_is_asked_for_again_when_it_is_refused,
     a_token_file_is_read_again_when_it_is_refused,

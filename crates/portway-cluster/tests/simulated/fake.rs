@@ -67,6 +67,9 @@ struct Change {
 impl Change {
     /// How a watch tells it, if it does.
     fn told(&self, wanted: &Wanted) -> Option<&'static str> {
+        if self.kind == BOOKMARK {
+            return Some(BOOKMARK);
+        }
         let was = self.before.as_ref().is_some_and(|before| wanted.includes(before));
         match (was, wanted.includes(&self.object)) {
             (true, false) => Some("DELETED"),
@@ -76,6 +79,9 @@ impl Change {
         }
     }
 }
+
+/// Nothing has happened, and everybody is told so.
+const BOOKMARK: &str = "BOOKMARK";
 
 /// What runs in a pod.
 struct Machine {
@@ -238,6 +244,11 @@ impl Cluster {
         self.lock().objects.remove(&pod_path(name));
     }
 
+    /// It looks as before, but its node does not know it.
+    pub(crate) fn unplug_pod(&self, name: &str) {
+        self.stop_machine(name);
+    }
+
     /// It is gone as by [`kill_pod`](Self::kill_pod), but no watch says so, nor does its node yet.
     pub(crate) fn strand_pod(&self, name: &str) {
         self.break_pod(name);
@@ -286,6 +297,22 @@ impl Cluster {
     pub(crate) fn cut_watches(&self) {
         let mut inner = self.lock();
         inner.epoch += 1;
+        inner.wake();
+    }
+
+    /// Tells all watches up to where they have heard everything.
+    pub(crate) fn bookmark(&self) {
+        let mut inner = self.lock();
+        inner.version += 1;
+        let (version, object) =
+            (inner.version, json!({"metadata": {"resourceVersion": inner.version.to_string()}}));
+        inner.history.push(Change {
+            version,
+            kind: BOOKMARK,
+            path: String::new(),
+            before: None,
+            object,
+        });
         inner.wake();
     }
 
@@ -422,7 +449,8 @@ impl Body for Answer {
                     json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}})
                 } else {
                     let later = inner.history.iter().filter(|it| it.version > *from);
-                    let mut later = later.filter(|it| it.path.starts_with(&*path));
+                    let mut later =
+                        later.filter(|it| it.path.starts_with(&*path) || it.kind == BOOKMARK);
                     let next = later.find_map(|it| it.told(wanted).map(|kind| (kind, it)));
                     let Some((kind, change)) = next else {
                         inner.watchers.push(cx.waker().clone());

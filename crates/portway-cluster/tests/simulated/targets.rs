@@ -505,6 +505,25 @@ fn a_watch_goes_on_after_it_was_cut_and_after_its_past_was_forgotten() {
 }
 
 #[test]
+fn a_watch_goes_on_from_its_last_bookmark() {
+    run(async |sim| {
+        let site = Site::open(&sim, &["web-a"], |target| target).await;
+        sim.sleep(ms(2_000)).await;
+        site.cluster.bookmark();
+        sim.sleep(ms(10)).await;
+        // What was before that is not needed.
+        site.cluster.forget_history();
+        site.cluster.requests();
+        site.cluster.cut_watches();
+        site.rest().await;
+        let asked = site.cluster.requests();
+        assert!(asked.contains(&"watch pods".to_owned()), "{asked:?}");
+        assert!(!asked.contains(&"list pods".to_owned()), "{asked:?}");
+        site.close().await;
+    });
+}
+
+#[test]
 fn a_server_that_is_away_ends_nothing_and_is_waited_for() {
     run(async |sim| {
         let mut site = Site::open(&sim, &["web-a"], |target| target).await;
@@ -720,6 +739,56 @@ fn services_translate_ports_and_names_follow_the_pod() {
         cluster.kill_pod("web-a");
         sim.sleep(ms(500)).await;
         assert_eq!(ask(&sim, listening.local_addr()).await.unwrap(), "web-b");
+        listening.shutdown(ms(100)).await;
+        serving.shutdown(ms(100)).await;
+    });
+}
+
+#[test]
+fn a_dial_that_never_finds_its_pod_is_given_up_in_time() {
+    run(async |sim| {
+        let patience = ms(3_000);
+        let mut site = Site::open(&sim, &["web-a"], |target| target.with_patience(patience)).await;
+        site.rest().await;
+        site.cluster.requests();
+        site.cluster.unplug_pod("web-a");
+        sim.sleep(ms(10)).await;
+        let started = sim.now();
+        ask(&sim, site.addr()).await.unwrap_err();
+        let waited = sim.now() - started;
+        assert!(ms(1_000) < waited && waited <= patience, "{waited:?}");
+        let asked = site.cluster.requests().len();
+        assert!((3..30).contains(&asked), "{asked}");
+        let failed = site.event(|event| match event {
+            ListenEvent::Failed { error, .. } => Some(error.to_string()),
+            _ => None,
+        });
+        let failed = failed.await;
+        assert!(failed.contains("404"), "{failed}");
+        site.close().await;
+    });
+}
+
+#[test]
+fn a_number_stays_a_number_where_a_name_means_the_same() {
+    run(async |sim| {
+        let (cluster, serving) = Cluster::start(&sim).await;
+        cluster.put_deployment("web");
+        cluster.start_pod("web-a", "web").await;
+        let target = connector(&cluster, &sim, "deployment/web");
+        let specs = ["0:http", "0:8080"].map(|spec| spec.parse().unwrap());
+        let mappings = target.mappings(&specs).await.unwrap();
+        let listening = sim.listen(target, mappings, Options::new()).await.unwrap();
+        // The next pod has the name elsewhere.
+        cluster.create_pod("web-b", "web");
+        cluster.change_pod("web-b", |pod| {
+            pod["spec"]["containers"][0]["ports"] = json!([{"name": "http", "containerPort": 81}]);
+        });
+        cluster.run_pod("web-b").await;
+        cluster.set_ready("web-b", true);
+        cluster.kill_pod("web-a");
+        sim.sleep(ms(500)).await;
+        assert_eq!(ask(&sim, listening.bound()[1].local).await.unwrap(), "web-b");
         listening.shutdown(ms(100)).await;
         serving.shutdown(ms(100)).await;
     });

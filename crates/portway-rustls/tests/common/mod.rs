@@ -14,6 +14,10 @@ use portway_rustls::{ClientTls, ServerTls};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ResolvesServerCertUsingSni;
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
 
 pub const LOCALHOST: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
@@ -77,6 +81,20 @@ impl Authority {
 }
 
 impl Certificate {
+    /// A server that shows it to those only who ask for it by this name.
+    pub fn server_of_name(&self, name: &str) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let chain: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect();
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let certified = CertifiedKey::from_der(chain.unwrap(), key, &provider).unwrap();
+        let mut named = ResolvesServerCertUsingSni::new();
+        named.add(name, certified).unwrap();
+        let config = ServerConfig::builder_with_provider(provider);
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        Arc::new(config.with_cert_resolver(Arc::new(named)))
+    }
+
     pub fn server(&self) -> Arc<ServerConfig> {
         let tls = ServerTls::new(self.chain.as_bytes(), self.key.as_bytes()).unwrap();
         tls.config().unwrap()
