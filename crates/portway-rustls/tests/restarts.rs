@@ -17,6 +17,7 @@ use ::smol::net::TcpStream;
 use portway_driver::{
     Events, ListenEvent, Net, Options, PortForward, RelayFailure, Runtime, after,
 };
+use portway_runtimes::on_every_runtime;
 use portway_rustls::{ApiServer, ClientTls, Target, Token};
 use portway_testcluster::{Program, TestCluster, User};
 

@@ -523,8 +523,8 @@ async fn shared_sessions_are_filled_before_another_is_dialled<R: Runtime + Net>(
     assert_eq!(ports.len(), 2);
     let mut all = Vec::new();
     for (number, dialled) in [1, 1, 1, 2, 2].into_iter().enumerate() {
-        let bound = listening.bound()[number % listening.bound().len()];
-        let mut stream = program(bound.local);
+        let bound = &listening.bound()[number % listening.bound().len()];
+        let mut stream = program(bound.local.socket_addr().unwrap());
         echo(&mut stream, b"hello");
         all.push(stream);
         assert_eq!(listening.stats().dialled, dialled, "connection {number}");
@@ -555,7 +555,7 @@ async fn who_does_not_read_stops_nobody<R: Runtime + Net>(rt: R) {
         before > 0 && before == moved
     })
     .await;
-    let echo_port = listening.bound().last().unwrap().local;
+    let echo_port = listening.bound().last().unwrap().local.socket_addr().unwrap();
     let (_, took) = elapsed(|| {
         let mut stream = program(echo_port);
         (0..20).for_each(|_| echo(&mut stream, b"hello"));
@@ -611,8 +611,8 @@ async fn who_is_answered_after_the_end_keeps_the_session<R: Runtime + Net>(rt: R
     let mappings = [Mapping::new(0, slow), Mapping::new(0, talker)];
     let listening = rt.listen(connector, mappings, options).await.unwrap();
     for (port, answer) in [(slow, 9), (talker, 400)] {
-        let local = listening.bound().iter().find(|bound| bound.remote == port).unwrap().local;
-        let mut stream = program(local);
+        let bound = listening.bound().iter().find(|bound| bound.remote == port).unwrap();
+        let mut stream = program(bound.local.socket_addr().unwrap());
         stream.write_all(b"request").unwrap();
         if port == talker {
             stream.read_exact(&mut [0]).unwrap();

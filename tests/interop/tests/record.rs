@@ -13,7 +13,7 @@ use portway_interop::{
 };
 use portway_runtimes::{TestRuntime, TokioThreads};
 use portway_tokio::proto::HalfClose;
-use portway_tokio::{Config, Mapping, Options, Port, PortForward, Protocol, Sessions};
+use portway_tokio::{Bound, Config, Mapping, Options, Port, PortForward, Protocol, Sessions};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -212,8 +212,8 @@ fn take(take: &Take) -> Vec<String> {
             let ports: Vec<_> =
                 take.ports.iter().map(|port| Mapping::new(0, Port::new(*port).unwrap())).collect();
             let listening = tokio.block_on(rt.listen(connector, ports, options)).unwrap();
-            let addrs: Vec<_> =
-                listening.bound().iter().map(|it| (it.remote.get(), it.local)).collect();
+            let addr = |it: &Bound| Some((it.remote.get(), it.local.socket_addr()?));
+            let addrs: Vec<_> = listening.bound().iter().filter_map(addr).collect();
             run(take, |port| addrs.iter().find(|(remote, _)| *remote == port).unwrap().1);
             tokio.block_on(listening.shutdown(PATIENCE));
         }

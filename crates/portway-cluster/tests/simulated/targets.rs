@@ -788,7 +788,10 @@ fn a_number_stays_a_number_where_a_name_means_the_same() {
         cluster.set_ready("web-b", true);
         cluster.kill_pod("web-a");
         sim.sleep(ms(500)).await;
-        assert_eq!(ask(&sim, listening.bound()[1].local).await.unwrap(), "web-b");
+        assert_eq!(
+            ask(&sim, listening.bound()[1].local.socket_addr().unwrap()).await.unwrap(),
+            "web-b"
+        );
         listening.shutdown(ms(100)).await;
         serving.shutdown(ms(100)).await;
     });

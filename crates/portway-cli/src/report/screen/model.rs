@@ -19,8 +19,8 @@ pub(super) struct Model {
 #[derive(Debug)]
 struct Row {
     forward: Arc<str>,
-    /// Local ports, each once.
-    local: Vec<u16>,
+    /// Local ports and unix sockets, each once.
+    local: Vec<String>,
     open: usize,
     total: u64,
     up: Rate,
@@ -35,9 +35,11 @@ impl Model {
     pub(super) fn tell(&mut self, what: &What, now: Instant) {
         match what {
             What::Listening { forward, local, .. } => {
-                let ports = &mut self.row(forward).local;
-                if !ports.contains(&local.port()) {
-                    ports.push(local.port());
+                let port = local.socket_addr().map(|addr| addr.port().to_string());
+                let local = port.unwrap_or_else(|| local.to_string());
+                let shown = &mut self.row(forward).local;
+                if !shown.contains(&local) {
+                    shown.push(local);
                 }
             }
             What::Progress { forward, open, accepted, bytes_up, bytes_down } => {
@@ -129,10 +131,9 @@ impl Row {
     }
 
     fn cells(&mut self, now: Instant) -> Cells {
-        let local: Vec<String> = self.local.iter().map(u16::to_string).collect();
         Cells {
             forward: shown(&self.forward),
-            local: local.join(","),
+            local: self.local.join(","),
             open: self.open.to_string(),
             total: self.total.to_string(),
             up: amount(self.up.total()),
@@ -167,6 +168,8 @@ fn word(form: &str) -> String {
 mod tests {
     use std::time::Duration;
 
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn listening(forward: &str, local: &str) -> What {
@@ -174,7 +177,7 @@ mod tests {
             forward: forward.into(),
             namespace: "default".to_owned(),
             target: forward.to_owned(),
-            local: local.parse().unwrap(),
+            local: local.parse::<SocketAddr>().unwrap().into(),
             remote: 80,
         }
     }
@@ -274,7 +277,7 @@ mod tests {
         model.tell(&connected("web\u{1b}[2J", WireForm::V4), now);
         let error = "\u{1b}]0;title\u{7}no\r\n\u{9b}31mred\u{202e}".to_owned();
         let remote = 80;
-        let local = "127.0.0.1:1".parse().unwrap();
+        let local = "127.0.0.1:1".parse::<SocketAddr>().unwrap().into();
         let forward = "svc/web".into();
         model.tell(&What::Failed { forward, connection: 1, local, remote, error }, now);
         for width in 0..200 {
