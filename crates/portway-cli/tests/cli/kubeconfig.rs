@@ -141,7 +141,7 @@ fn who_is_not_let_in_is_told_why() {
         (
             &format!("web :80 --certificate-authority {}", authority.path().display()),
             &admin,
-            "cannot reach {}: invalid peer certificate: UnknownIssuer".to_owned(),
+            "cannot reach {}: invalid peer certificate: BadSignature".to_owned(),
         ),
         (
             "web :80 --tls-server-name elsewhere.example",
