@@ -11,9 +11,9 @@ pub(crate) struct CheckArgs {
     /// A pod, or TYPE/NAME, as to forward to it
     pub(crate) target: Target,
 
-    /// Ports to try, as to forward them. Trying one is a real connection to the program that listens
-    /// there (on v4 one more for each wire form tried); without ports no program in the pod notices
-    /// anything
+    /// Ports to try, as to forward them. To try one is a real connection to the program that listens
+    /// there, and a second one where the server takes v4, which connects by its upgrade. Without ports
+    /// no program in the pod notices anything
     #[arg(value_name = "[LOCAL:]REMOTE", value_parser = port)]
     pub(crate) ports: Vec<PortSpec>,
 

@@ -246,7 +246,8 @@ impl Subject {
                 format!("{median}, median of {pings} pings ({least} to {most})")
             }
             Self::Port { port, pod_port, state } => {
-                let leads = pod_port.map(|port| format!(" -> {port}")).unwrap_or_default();
+                let other = pod_port.filter(|pod_port| pod_port.to_string() != *port);
+                let leads = other.map(|port| format!(" -> {port}")).unwrap_or_default();
                 let state = state.map(|state| state.to_string());
                 join([format!("{port}{leads}")].into_iter().chain(state))
             }

@@ -48,7 +48,7 @@ pub(crate) async fn map(target: &Target, spec: &PortSpec) -> Result<Mapping, Loo
 pub(crate) async fn look(forward: Option<Forward>, ports: &[Mapped], said: &mut Said) {
     let of = |mapped: &Mapped, state| Subject::Port {
         port: mapped.port.clone(),
-        pod_port: mapped.pod_port.filter(|port| mapped.port != port.to_string()),
+        pod_port: mapped.pod_port,
         state,
     };
     let Some(mut forward) = forward else {

@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use portway_resolve::PortSpec;
@@ -82,6 +83,9 @@ async fn prove(stream: &mut PortStream) -> Result<(), String> {
     match timeout(PATIENCE, asking).await {
         Ok(Ok(back)) if back == sent => Ok(()),
         Ok(Ok(_)) => Err(format!("what came back is not what was sent{instead}")),
+        Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(format!("it ended before it had sent back what it was sent{instead}"))
+        }
         Ok(Err(error)) => Err(format!("{error}{instead}")),
         Err(_) => Err(format!("nothing came back within {} s{instead}", PATIENCE.as_secs())),
     }

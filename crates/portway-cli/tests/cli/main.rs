@@ -1,6 +1,7 @@
 //! What the binary says and how it ends, against servers that behave and servers that do not.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod check;
 mod cluster;
 mod demo;
 mod fake_server;
@@ -8,6 +9,7 @@ mod forward;
 mod half_close;
 mod process;
 mod refused;
+mod secure;
 mod signals;
 mod usage;
 mod v4_server;
