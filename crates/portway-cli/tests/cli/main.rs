@@ -3,13 +3,17 @@
 
 mod check;
 mod cluster;
+mod command;
 mod demo;
 mod fake_server;
 mod forward;
+mod front;
 mod half_close;
+mod ports_file;
 mod process;
 mod refused;
 mod secure;
 mod signals;
+mod stdio;
 mod usage;
 mod v4_server;
