@@ -144,7 +144,7 @@ impl Cluster {
 async fn config(args: &AccessArgs, context: Option<&str>) -> Result<(Config, String), AccessError> {
     let Some(kubeconfig) = read(args)? else {
         if args.server.is_none() {
-            return Ok((in_cluster()?, "the service account of this pod".to_owned()));
+            return Ok((in_cluster(args)?, "the service account of this pod".to_owned()));
         }
         let chosen = Chosen::default().change(args);
         return Ok((chosen.config().await?, "--server".to_owned()));
@@ -164,14 +164,11 @@ async fn config(args: &AccessArgs, context: Option<&str>) -> Result<(Config, Str
     Ok((config, source))
 }
 
-/// The files of kubeconfig as one; `None` if there are none.
+/// The files of kubeconfig as one; `None` if there are none, or nothing is in them.
 fn read(args: &AccessArgs) -> Result<Option<Kubeconfig>, AccessError> {
-    let (paths, must_exist) = match &args.kubeconfig {
-        Some(path) => (vec![path.clone()], true),
-        None => (paths(), false),
-    };
+    let must_exist = args.kubeconfig.is_some();
     let mut merged: Option<Kubeconfig> = None;
-    for path in paths {
+    for path in paths(args) {
         match path.metadata() {
             // As kubectl does with those of a list.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => continue,
@@ -184,11 +181,17 @@ fn read(args: &AccessArgs) -> Result<Option<Kubeconfig>, AccessError> {
             None => next,
         });
     }
-    Ok(merged)
+    let says_something = |it: &Kubeconfig| {
+        !(it.contexts.is_empty() && it.clusters.is_empty() && it.auth_infos.is_empty())
+    };
+    Ok(merged.filter(says_something))
 }
 
 /// Where a kubeconfig is looked for.
-fn paths() -> Vec<PathBuf> {
+fn paths(args: &AccessArgs) -> Vec<PathBuf> {
+    if let Some(path) = &args.kubeconfig {
+        return vec![path.clone()];
+    }
     let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
     let listed: Vec<_> =
         std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect();
@@ -199,11 +202,16 @@ fn paths() -> Vec<PathBuf> {
 }
 
 /// The service account of the pod that we are in.
-fn in_cluster() -> Result<Config, AccessError> {
+fn in_cluster(args: &AccessArgs) -> Result<Config, AccessError> {
     if std::env::var_os("KUBERNETES_SERVICE_HOST").is_none() {
         let mut looked = String::new();
-        for path in paths() {
-            let _ = write!(looked, "there is no file {}, ", path.display());
+        for path in paths(args) {
+            let shown = path.display();
+            let _ = match path.metadata() {
+                Err(_) => write!(looked, "there is no file {shown}, "),
+                Ok(file) if file.len() == 0 => write!(looked, "{shown} is empty, "),
+                Ok(_) => write!(looked, "{shown} names no cluster, "),
+            };
         }
         looked.push_str("and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)");
         return Err(AccessError::NotConfigured { looked });
@@ -344,7 +352,7 @@ impl Chosen {
 
     /// Where it was found, in words.
     fn source(&self, args: &AccessArgs) -> String {
-        let files = args.kubeconfig.clone().map_or_else(paths, |path| vec![path]);
+        let files = paths(args);
         let there = files.iter().filter(|path| path.exists());
         let files: Vec<_> = there.map(|path| path.display().to_string()).collect();
         let flags = [

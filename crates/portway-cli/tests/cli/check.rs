@@ -294,7 +294,10 @@ fn rates_are_measured_by_an_echo_and_by_nothing_else() {
     let instead =
         "nothing was measured, for which the port has to be an echo: it sends back what it is sent";
     let (line, code) = rate("ssh");
-    assert_eq!(line["problem"], format!("it ended before it had sent back what it was sent; {instead}"));
+    assert_eq!(
+        line["problem"],
+        format!("it ended before it had sent back what it was sent; {instead}")
+    );
     assert_eq!((line["bytes"].as_u64(), code), (Some(0), Some(1)));
     let problem = rate("gone").0["problem"].to_string();
     assert!(problem.contains("connection refused") && problem.contains(instead), "{problem}");

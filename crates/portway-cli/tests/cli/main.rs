@@ -5,6 +5,7 @@ mod check;
 mod cluster;
 mod command;
 mod demo;
+mod explain;
 mod fake_server;
 mod forward;
 mod front;
