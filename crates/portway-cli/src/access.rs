@@ -96,11 +96,11 @@ impl Cluster {
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let auth = config.auth_info.clone();
         let credentials = Credentials::of(&auth);
-        let client = Client::try_from(config).map_err(|error| match error {
-            kube::Error::Auth(error) => {
-                AccessError::NoCredentials(no_credentials(&error, auth.exec.as_ref()))
+        let client = Client::try_from(config).map_err(|error| {
+            if let kube::Error::Auth(error) = error {
+                return AccessError::NoCredentials(no_credentials(&error, auth.exec.as_ref()));
             }
-            error => AccessError::Client { problem: error.to_string() },
+            AccessError::Client { problem: error.to_string() }
         })?;
         let request_timeout = args.request_timeout;
         Ok(Self { client, namespace, server, source, credentials, request_timeout })
@@ -108,16 +108,17 @@ impl Cluster {
 
     /// An error of this cluster's, and what to do about it where it does not say so itself.
     pub(crate) fn explain(&self, error: &LookupError) -> String {
-        let advice = match error {
-            LookupError::Api(
-                ApiError::Unreachable { problem, .. } | ApiError::Unusable { problem, .. },
-            ) => unreachable(problem).map(str::to_owned),
-            LookupError::Refused { refusal, .. }
-                if refusal.status() == StatusCode::UNAUTHORIZED =>
-            {
-                Some(self.credentials.advice(SystemTime::now()))
-            }
-            _ => None,
+        let advice = if let LookupError::Api(
+            ApiError::Unreachable { problem, .. } | ApiError::Unusable { problem, .. },
+        ) = error
+        {
+            unreachable(problem).map(str::to_owned)
+        } else if let LookupError::Refused { refusal, .. } = error
+            && refusal.status() == StatusCode::UNAUTHORIZED
+        {
+            Some(self.credentials.advice(SystemTime::now()))
+        } else {
+            None
         };
         match advice {
             Some(advice) => format!("{error}; {advice}"),

@@ -53,7 +53,7 @@ pub(crate) async fn user<A: Api>(
     let review = json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"});
     let of = |user, groups| Subject::User { user, groups };
     let answer = asker.review(REVIEWS, &review, "ask who we are").await;
-    let (finding, user) = match answer.map(|review| serde_json::from_value::<Reviewed>(review)) {
+    let (finding, user) = match answer.map(serde_json::from_value::<Reviewed>) {
         Ok(Ok(Reviewed { status: Status { user_info } })) => {
             let UserInfo { username, groups } = user_info;
             (Finding::ok(of(Some(username.clone()), groups)), Some(Some(username)))

@@ -84,20 +84,23 @@ pub(crate) fn options(form: Protocol) -> Options {
 
 /// What stood in the way, without what is known by then: server, pod, and that nothing else was tried.
 pub(crate) fn why(error: &ConnectError) -> String {
-    let of_dial = |error: &DialError| match error {
-        DialError::Refused { refusal, .. } => refusal.to_string(),
-        DialError::Upgrade { source, .. } => source.to_string(),
-        other => other.to_string(),
-    };
-    match error {
-        ConnectError::Dial(error) => of_dial(error),
-        ConnectError::Negotiation(error) => {
-            let all = error.attempts().iter().map(|attempt| of_dial(&attempt.error));
-            all.collect::<Vec<_>>().join("; ")
+    let of_dial = |error: &DialError| {
+        if let DialError::Refused { refusal, .. } = error {
+            return refusal.to_string();
         }
-        ConnectError::Resolve(error) => error.to_string(),
-        other => other.to_string(),
+        if let DialError::Upgrade { source, .. } = error {
+            return source.to_string();
+        }
+        error.to_string()
+    };
+    if let ConnectError::Dial(error) = error {
+        return of_dial(error);
     }
+    if let ConnectError::Negotiation(error) = error {
+        let all = error.attempts().iter().map(|attempt| of_dial(&attempt.error));
+        return all.collect::<Vec<_>>().join("; ");
+    }
+    error.to_string()
 }
 
 /// The median of several: the first may have to wake somebody up.

@@ -51,12 +51,13 @@ pub(crate) async fn look<A: Api>(
 
 /// The pod that an error is about.
 fn pod_of(error: &LookupError) -> Option<&str> {
-    match error {
-        LookupError::NotRunning { pod, .. }
-        | LookupError::Leaving { pod }
-        | LookupError::NotReady { pod } => Some(pod),
-        _ => None,
+    if let LookupError::NotRunning { pod, .. }
+    | LookupError::Leaving { pod }
+    | LookupError::NotReady { pod } = error
+    {
+        return Some(pod);
     }
+    None
 }
 
 /// How a pod is, and why it is not as it should be, if it says.

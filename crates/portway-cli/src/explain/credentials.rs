@@ -74,6 +74,7 @@ impl Credentials {
 /// Why there are no credentials to begin with, in a line.
 pub(crate) fn no_credentials(error: &AuthError, exec: Option<&ExecConfig>) -> String {
     let command = exec.map(command).unwrap_or_default();
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what has no text of its own has one")]
     match error {
         AuthError::AuthExecStart(source) => {
             let hint = exec.and_then(|exec| exec.install_hint.as_deref());

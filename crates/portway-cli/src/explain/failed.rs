@@ -26,22 +26,21 @@ pub(crate) async fn failed(error: OpenError, wanted: &Wanted, access: &mut Acces
         return Failure::new(error);
     };
     let namespace = wanted.namespace.as_deref().unwrap_or(&cluster.namespace);
-    let kind = match &wanted.destination {
-        Destination::Object(target) => target.kind,
-        _ => Kind::Pod,
-    };
-    let mut text = match &error {
-        OpenError::Lookup(error) => cluster.explain(error),
-        error => error.to_string(),
-    };
-    if let (OpenError::Lookup(error), Destination::Object(target)) = (&error, &wanted.destination) {
+    let target =
+        if let Destination::Object(target) = &wanted.destination { Some(target) } else { None };
+    let mut text = error.to_string();
+    if let OpenError::Lookup(error) = &error {
+        text = cluster.explain(error);
         let asker = Asker::new(cluster.api(), PATIENCE);
-        if let Some(instead) = not_found(&asker, error, target, namespace).await {
+        if let Some(target) = target
+            && let Some(instead) = not_found(&asker, error, target, namespace).await
+        {
             text = format!("{text}; {instead}");
         }
     }
     let Some(message) = denied(&error) else { return Failure::new(text) };
     let user = user_in(&message);
+    let kind = target.map_or(Kind::Pod, |target| target.kind);
     let role = Role { namespace, kind, user: user.as_deref() };
     let advice = format!("For somebody who may grant it, kubectl apply -f FILE:\n{role}");
     let shown = format!("`portway check {}` shows the Role to apply", wanted.destination);
@@ -54,13 +53,13 @@ fn denied(error: &OpenError) -> Option<Arc<str>> {
         let forbidden = refusal.status() == StatusCode::FORBIDDEN;
         forbidden.then(|| refusal.message().into())
     };
-    match error {
-        OpenError::Lookup(LookupError::Refused { refusal, .. }) => of(refusal),
-        OpenError::Connect(ConnectError::Dial(DialError::Refused { refusal, .. }))
-            if matches!(refusal.kind(), RefusalKind::Forbidden { .. }) =>
-        {
-            of(refusal)
-        }
-        _ => None,
+    if let OpenError::Lookup(LookupError::Refused { refusal, .. }) = error {
+        return of(refusal);
     }
+    if let OpenError::Connect(ConnectError::Dial(DialError::Refused { refusal, .. })) = error
+        && matches!(refusal.kind(), RefusalKind::Forbidden { .. })
+    {
+        return of(refusal);
+    }
+    None
 }
