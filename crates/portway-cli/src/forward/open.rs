@@ -50,8 +50,8 @@ pub(crate) enum OpenError {
     Lookup(#[from] LookupError),
     #[error("{source}{}", instead(source))]
     Listen { source: ListenError },
-    #[error("unable to listen on any of the requested ports: [{}]", requested(ports))]
-    Nothing { ports: Vec<Mapping> },
+    #[error("unable to listen on any of the requested ports: [{}]", ports.join(" "))]
+    Nothing { ports: Vec<String> },
     #[error("{}", super::told::reason(.0))]
     Connect(#[from] ConnectError),
 }
@@ -76,6 +76,7 @@ impl Opening {
         let runtime = Tokio::current();
         let mut left = mappings;
         let mut specs = wanted.ports.clone();
+        let mut closed = Vec::new();
         let listening = loop {
             let opened = runtime.listen(connector.clone(), left.clone(), options.clone());
             let source = match opened.await {
@@ -91,8 +92,9 @@ impl Opening {
             let error = unable(port, &source);
             let forward = Arc::clone(&forward);
             teller.tell(What::Unopened { forward, local: port, remote, error });
+            closed.push(format!("{{{port} {remote}}}"));
             if left.is_empty() {
-                return Err(OpenError::Nothing { ports: vec![mapping] });
+                return Err(OpenError::Nothing { ports: closed });
             }
         };
         let events = listening.events();
@@ -213,9 +215,12 @@ fn refused(error: &ListenError, mappings: &[Mapping]) -> Option<(usize, u16)> {
 /// kubectl's words (protocol.md E.4).
 fn unable(port: u16, error: &ListenError) -> String {
     let ListenError::Bind { address, source, .. } = error else { return error.to_string() };
+    // Go has the system's words without a capital and without their number.
+    let reason = source.to_string();
+    let reason = reason.split(" (os error ").next().unwrap_or_default().to_lowercase();
     let family = if address.is_ipv4() { "tcp4" } else { "tcp6" };
     format!(
-        "Unable to listen on port {port}: Listeners failed to create with the following errors: [unable to create listener: Error listen {family} {address}: bind: {source}]"
+        "Unable to listen on port {port}: Listeners failed to create with the following errors: [unable to create listener: Error listen {family} {address}: bind: {reason}]"
     )
 }
 
@@ -227,10 +232,4 @@ fn instead(error: &ListenError) -> String {
         }
         ListenError::Bind { .. } | ListenError::Nothing | _ => String::new(),
     }
-}
-
-fn requested(ports: &[Mapping]) -> String {
-    let shown: Vec<_> =
-        ports.iter().map(|it| format!("{{{} {}}}", it.local(), it.remote())).collect();
-    shown.join(" ")
 }
