@@ -2,7 +2,6 @@
 
 mod cluster;
 mod kubeconfig;
-mod transfer;
 mod web;
 
 use std::collections::HashMap;
@@ -26,9 +25,9 @@ use crate::forward::{DRAIN, Told, reason, stop};
 use crate::interrupt::Interrupts;
 use crate::output;
 use crate::report::{Report, Reporter, Text, Words, forwarding};
+use crate::transfer::{Transfer, both_ways};
 use cluster::{DEPLOYMENT, ECHO, NAMESPACE, POD, SERVICE, WEB};
 use kubeconfig::Kubeconfig;
-use transfer::Transfer;
 
 /// Forwards that stand, and what their listener has to say.
 struct Demo {
@@ -120,7 +119,11 @@ impl Demo {
     /// Bytes through the echo, both ways at once.
     async fn send_and_receive(&mut self, mib: u64) -> Result<(), Failure> {
         let (_, stream, _) = self.connect(ECHO).await?;
-        let transfer = transfer::both_ways(stream, mib * 1024 * 1024).await;
+        let transfer = async {
+            stream.set_nodelay(true)?;
+            both_ways(stream, mib * 1024 * 1024).await
+        };
+        let transfer = transfer.await;
         let transfer =
             transfer.map_err(|e| Failure::new(format_args!("the transfer broke: {e}")))?;
         let Transfer { sent, received, took } = transfer;

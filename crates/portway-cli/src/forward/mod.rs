@@ -24,6 +24,7 @@ use crate::access::Access;
 use crate::args::ForwardArgs;
 use crate::args::value::Reconnect;
 use crate::event::What;
+use crate::explain::failed;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupts, Signal};
 use crate::report::{Reporter, Teller, Words, of};
@@ -67,7 +68,7 @@ async fn keep(
     let opening = Opening::of(args);
     let opened = tokio::select! {
         opened = open_all(&opening, wanted, &mut access, &teller) => {
-            opened.map_err(Failure::new)?
+            opened?
         }
         signal = interrupts.next() => return Ok(match args.command.as_slice() {
             [] => ExitCode::SUCCESS,
@@ -134,10 +135,13 @@ async fn open_all(
     wanted: &[Wanted],
     access: &mut Access,
     teller: &Teller,
-) -> Result<Vec<Opened>, OpenError> {
+) -> Result<Vec<Opened>, Failure> {
     let mut all = Vec::new();
     for wanted in wanted {
-        all.push(opening.open(wanted, access, teller).await?);
+        match opening.open(wanted, access, teller).await {
+            Ok(opened) => all.push(opened),
+            Err(error) => return Err(failed(error, wanted, access).await),
+        }
     }
     Ok(all)
 }

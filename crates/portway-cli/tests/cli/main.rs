@@ -1,10 +1,12 @@
 //! What the binary says and how it ends, against servers that behave and servers that do not.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod check;
 mod cluster;
 mod command;
 mod demo;
 mod events;
+mod explain;
 mod fake_server;
 mod forward;
 mod front;
@@ -14,6 +16,7 @@ mod ports_file;
 mod process;
 mod reconnect;
 mod refused;
+mod secure;
 mod signals;
 mod stdio;
 mod usage;
