@@ -7,8 +7,11 @@ mod fake_server;
 mod forward;
 mod front;
 mod half_close;
+#[cfg(unix)]
+mod pane;
 mod process;
 mod refused;
 mod signals;
+mod terminal;
 mod usage;
 mod v4_server;
