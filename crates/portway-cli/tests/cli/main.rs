@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cluster;
+mod command;
 mod demo;
 mod fake_server;
 mod forward;
@@ -9,9 +10,11 @@ mod front;
 mod half_close;
 #[cfg(unix)]
 mod pane;
+mod ports_file;
 mod process;
 mod refused;
 mod signals;
+mod stdio;
 mod terminal;
 mod usage;
 mod v4_server;
