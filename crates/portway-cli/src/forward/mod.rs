@@ -30,7 +30,11 @@ use crate::report::{Reporter, Teller, Words, of};
 use crate::wanted::Wanted;
 
 /// How long connections may go on after the first interrupt.
-const DRAIN: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long what a command has sent may be under way when it has ended. Whoever wants an answer has
+/// waited for it.
+const AFTER_COMMAND: Duration = Duration::from_millis(500);
 
 /// `portway TARGET PORT...`: forwards until it is interrupted, or until a command has ended.
 pub(crate) async fn run(args: ForwardArgs, wanted: Vec<Wanted>) -> Result<ExitCode, Failure> {
@@ -105,7 +109,8 @@ async fn keep(
             return Err(Failure::new("lost connection to pod"));
         }
     };
-    let code = stop(listening, &teller, interrupts).await;
+    let drain = if ended.is_some() { AFTER_COMMAND } else { DRAIN };
+    let code = stop(listening, drain, &teller, interrupts).await;
     // Who was told of nothing more to come has told the rest.
     while tellers.join_next().await.is_some() {}
     progress.finish();
@@ -140,12 +145,13 @@ async fn open_all(
 /// Lets connections finish, for a while.
 pub(crate) async fn stop(
     listening: Vec<Listening>,
+    drain: Duration,
     teller: &Teller,
     mut interrupts: Interrupts,
 ) -> ExitCode {
     let mut all: JoinSet<usize> = listening
         .into_iter()
-        .map(|listening| async move { listening.shutdown(DRAIN).await.connections })
+        .map(|listening| async move { listening.shutdown(drain).await.connections })
         .collect();
     let mut cut = 0;
     loop {

@@ -54,7 +54,7 @@ fn asked(spec: &PortSpec, bound: &[Bound]) -> String {
         RemotePort::Unnamed => {
             bound.first().map(|bound| bound.remote.to_string()).unwrap_or_default()
         }
-        remote => remote.to_string(),
+        remote @ (RemotePort::Number(_) | RemotePort::Name(_) | _) => remote.to_string(),
     }
 }
 
@@ -63,7 +63,7 @@ fn reachable(local: SocketAddr) -> SocketAddr {
     let ip: IpAddr = match local.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     SocketAddr::new(ip, local.port())
 }

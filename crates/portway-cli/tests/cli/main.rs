@@ -4,14 +4,17 @@
 mod cluster;
 mod command;
 mod demo;
+mod events;
 mod fake_server;
 mod forward;
 mod front;
 mod half_close;
+mod kubeconfig;
 #[cfg(unix)]
 mod pane;
 mod ports_file;
 mod process;
+mod reconnect;
 mod refused;
 mod signals;
 mod stdio;

@@ -79,6 +79,9 @@ fn the_screen_stays_right_whatever_happens() {
     // A terminal that has been used. What one pushes off its top as it becomes narrower is lost to it.
     pane.type_line("seq 40");
     let local = start(&pane, &cluster, "");
+    pane.wait("where it leads", |screen| {
+        shows(screen, "POD", shop.pods()[0].name()) && shows(screen, "WIRE", "tunnel")
+    });
     assert!(!pane.has_cursor());
 
     // Narrower and wider, once in one step and once as a hand does it.
@@ -246,24 +249,60 @@ fn who_stops_it_gets_a_shell_and_who_goes_on_gets_the_screen() {
 #[test]
 fn a_terminal_that_takes_nothing_holds_nothing_up() {
     let Some(pane) = Pane::open(110, 24) else { return };
-    let (cluster, shop) = shop();
-    let local = start(&pane, &cluster, "");
+    let (cluster, _shop) = shop();
+    // Every connection has a lot to say.
+    let local = start(&pane, &cluster, "-v");
     pane.key("C-s");
-    // Far more than anybody keeps.
-    for round in 0..3_000 {
-        let mut program = connect(local);
-        echoes(&mut program);
-        if round == 0 {
-            shop.pods()[0].set_labels([("app", "shop"), ("seen", "yes")]);
-        }
+    // More than anybody keeps.
+    for _ in 0..1_500 {
+        echoes(&mut connect(local));
     }
     pane.key("C-q");
-    pane.wait("all of them", |screen| shows(screen, "TOTAL", "3000"));
+    pane.wait("all of them", |screen| shows(screen, "TOTAL", "1500"));
     pane.key("C-s");
-    // The terminal lets go of its output for an interrupt.
+    // A terminal lets go of its output for an interrupt.
     pane.key("C-c");
     pane.wait_for_prompt();
     assert!(pane.has_cursor());
+}
+
+#[test]
+fn diagnostics_scroll_above_the_live_lines() {
+    let Some(pane) = Pane::open(110, 24) else { return };
+    let (cluster, _shop) = shop();
+    pane.type_line("seq 40");
+    let local = start(&pane, &cluster, "-v");
+    for _ in 0..5 {
+        echoes(&mut connect(local));
+    }
+    pane.wait("all of them", |screen| shows(screen, "TOTAL", "5") && shows(screen, "OPEN", "0"));
+    assert!(said(&pane, "DEBUG"), "{:#?}", pane.history());
+    let headers = pane.history().iter().filter(|line| line.contains("FORWARD  ")).count();
+    assert_eq!(headers, 1, "{:#?}", pane.history());
+    pane.key("C-c");
+    pane.wait_for_prompt();
+}
+
+/// Where a frame stands at the very top, what is cleared is not to be kept as if it had scrolled off.
+#[test]
+fn frames_leave_no_copies_behind() {
+    let Some(pane) = Pane::open(110, 24) else { return };
+    let (cluster, _shop) = shop();
+    let local = start(&pane, &cluster, "");
+    for width in [70, 40] {
+        pane.resize(width, 24);
+        pane.wait("a narrower screen", |screen| {
+            live(screen).is_some() && screen.iter().all(|line| line.chars().count() <= width)
+        });
+    }
+    pane.resize(110, 24);
+    for total in 1..=10 {
+        expect_echo(local, 10);
+        pane.wait("one more", |screen| shows(screen, "TOTAL", &total.to_string()));
+    }
+    // Those that the terminal itself has pushed off are two at most: one for each time.
+    let headers = pane.history().iter().filter(|line| line.starts_with("FORWARD")).count();
+    assert!(headers <= 3, "{:#?}", pane.history());
 }
 
 #[test]
