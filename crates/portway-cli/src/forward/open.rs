@@ -6,7 +6,8 @@ use portway_cluster::{Destination, LookupError, TargetConnector};
 use portway_kube::KubeApi;
 use portway_resolve::{Kind, LocalPort, PortSpec, RemotePort, Target};
 use portway_tokio::{
-    ConnectError, Connector, Events, ListenError, Listening, Mapping, Port, PortForward, Tokio,
+    ConnectError, Connector, Events, ListenError, Listening, Mapping, Port, PortForward, Probe,
+    Tokio,
 };
 
 use super::ports::{OpenPort, open_ports};
@@ -29,6 +30,8 @@ pub(crate) struct Opened {
     pub(crate) events: Events,
     /// The ports of the pod, where they are others than those asked for.
     pub(crate) remotes: HashMap<Port, Port>,
+    /// What trying the way into the pod has shown.
+    pub(crate) probe: Option<Probe>,
 }
 
 /// How forwards are opened.
@@ -98,13 +101,13 @@ impl Opening {
             }
         };
         let events = listening.events();
-        if self.probe {
-            let probe = listening.probe().await?;
+        let probe = if self.probe { Some(listening.probe().await?) } else { None };
+        if let Some(probe) = &probe {
             tracing::debug!(form = %probe.form, took = ?probe.took, "the server agrees");
         }
         let target = wanted.destination.to_string();
         let ports = open_ports(&specs, listening.bound(), |bound| shown(bound.remote));
-        Ok(Opened { forward, namespace, target, ports, listening, events, remotes })
+        Ok(Opened { forward, namespace, target, ports, listening, events, remotes, probe })
     }
 
     /// What a command line says of it.
@@ -153,7 +156,7 @@ impl Opening {
 }
 
 impl Opened {
-    /// Says which ports are open.
+    /// Says which ports are open, and where they lead.
     pub(crate) fn tell(&self, teller: &Teller) {
         for bound in self.listening.bound() {
             teller.tell(What::Listening {
@@ -162,6 +165,13 @@ impl Opened {
                 target: self.target.clone(),
                 local: bound.local.clone(),
                 remote: self.remote(bound.remote),
+            });
+        }
+        if let Some(probe) = &self.probe {
+            teller.tell(What::Reached {
+                forward: Arc::clone(&self.forward),
+                pod: probe.endpoint.pod.clone(),
+                form: probe.form.to_string(),
             });
         }
     }

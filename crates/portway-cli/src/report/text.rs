@@ -83,6 +83,7 @@ impl Report for Text {
             | What::Retried { .. }
             | What::Ended { .. }
             | What::Stopped { cut: 0 }
+            | What::Reached { .. }
             | What::Progress { .. }
             // It is the last word of the command, which says it itself.
             | What::Error { .. } => {}

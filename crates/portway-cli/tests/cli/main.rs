@@ -12,6 +12,8 @@ mod forward;
 mod front;
 mod half_close;
 mod kubeconfig;
+#[cfg(unix)]
+mod pane;
 mod ports_file;
 mod process;
 mod reconnect;
@@ -19,5 +21,6 @@ mod refused;
 mod secure;
 mod signals;
 mod stdio;
+mod terminal;
 mod usage;
 mod v4_server;

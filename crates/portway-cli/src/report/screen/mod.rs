@@ -222,6 +222,8 @@ mod tests {
 
     use super::*;
 
+    const CLEAR: &str = "\u{1b}[2G\u{1b}[J\u{1b}[1G\u{1b}[2K";
+
     /// Keeps what is drawn.
     #[derive(Debug, Default)]
     struct Paper {
@@ -298,7 +300,7 @@ mod tests {
         screen.refresh(now);
         let frame = drawn(&mut screen);
         let (before, after) = frame.split_once("a note\r\n").unwrap();
-        assert!(before.ends_with("\u{1b}[1G\u{1b}[J"), "{before:?}");
+        assert!(before.ends_with(CLEAR), "{before:?}");
         assert!(after.contains("FORWARD") && after.contains("svc/web"), "{after:?}");
         assert!(after.contains("\u{1b}[1G\u{1b}[1A"), "{after:?}");
     }
@@ -314,7 +316,7 @@ mod tests {
         screen.note("cut off".to_owned());
         screen.finish(now);
         let last = drawn(&mut screen);
-        assert!(last.starts_with("\u{1b}[1G\u{1b}[Jcut off\r\nFORWARD"), "{last:?}");
+        assert!(last.starts_with(&format!("{CLEAR}cut off\r\nFORWARD")), "{last:?}");
         assert!(last.ends_with("\r\n\u{1b}[?25h"), "{last:?}");
     }
 
@@ -329,7 +331,7 @@ mod tests {
         screen.refresh(now);
         let frame = drawn(&mut screen);
         assert!(frame.contains("a note\r\n") && !frame.contains("FORWARD"), "{frame:?}");
-        assert!(!frame.contains("\u{1b}[J"), "it takes nothing away: {frame:?}");
+        assert!(!frame.contains(CLEAR), "it takes nothing away: {frame:?}");
     }
 
     #[test]
@@ -340,7 +342,7 @@ mod tests {
         drawn(&mut screen);
         let (sender, mut left) = tokio::sync::oneshot::channel();
         screen.change(Change::Leaving(sender));
-        assert_eq!(drawn(&mut screen), "\u{1b}[1G\u{1b}[J\u{1b}[?25h");
+        assert_eq!(drawn(&mut screen), format!("{CLEAR}\u{1b}[?25h"));
         assert_eq!(left.try_recv(), Ok(()));
         screen.see(&progress(2, 0), now);
         assert_eq!(screen.due(now), None, "it is somebody else's");

@@ -48,7 +48,7 @@ impl Model {
                 row.up.note(*bytes_up, now);
                 row.down.note(*bytes_down, now);
             }
-            What::Connected { forward, pod, form, .. } => {
+            What::Reached { forward, pod, form } | What::Connected { forward, pod, form, .. } => {
                 let row = self.row(forward);
                 row.pod = shown(pod);
                 row.wire = word(form);

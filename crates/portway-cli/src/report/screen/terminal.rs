@@ -105,8 +105,11 @@ impl<T: Tty> Terminal<T> {
         if !self.entered {
             return Ok(());
         }
-        // Also what was typed or echoed there meanwhile.
-        queue!(frame, MoveToColumn(0), Clear(ClearType::FromCursorDown))
+        // Also what was typed or echoed there meanwhile. All but the first character goes first: who
+        // clears from the very first of the screen, where a frame may stand, clears a screen, and
+        // some terminals (tmux) keep a copy of that among what has scrolled off.
+        queue!(frame, MoveToColumn(1), Clear(ClearType::FromCursorDown))?;
+        queue!(frame, MoveToColumn(0), Clear(ClearType::CurrentLine))
     }
 
     /// At once, so that nobody sees half a frame.
