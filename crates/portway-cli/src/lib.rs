@@ -14,6 +14,7 @@ mod failure;
 mod forward;
 mod interrupt;
 mod log;
+mod near;
 mod output;
 mod report;
 mod wanted;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
     let result = match command {
         Command::Forward(args, wanted) => runtime.block_on(forward::run(*args, wanted)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Print(text) => Ok(output::whole(text)),
     };
     // Whatever still runs is not waited for: the process ends.
     runtime.shutdown_background();

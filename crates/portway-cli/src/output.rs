@@ -4,7 +4,8 @@
 //! a full disk behind it: what cannot be written is dropped.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
 
 use portway_tokio::proto::printable;
 
@@ -20,6 +21,18 @@ pub(crate) fn line(text: impl Display) {
 pub(crate) fn block(text: impl Display) {
     let mut stdout = std::io::stdout().lock();
     let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// Text that was asked for as it is: whoever writes it to a file wants all of it, or to know.
+pub(crate) fn whole(text: impl Display) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            self::error(format_args!("cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// One line on stderr, with nothing in it that a terminal would act on.

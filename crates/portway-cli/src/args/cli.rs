@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{DemoArgs, ForwardArgs};
+use super::{CompletionsArgs, DemoArgs, ForwardArgs, ManArgs};
 use crate::output;
-use crate::wanted::{Wanted, from_line};
+use crate::wanted::{self, Wanted, WantedError};
 
 /// Forward local ports into Kubernetes pods. Every connection has a session of its own: none slows
 /// another down, and none ends but by its own errors.
@@ -26,8 +26,16 @@ pub(crate) struct Cli {
 enum Other {
     /// Show that it works: an embedded API server, programs in a pod, and forwards to them
     ///
-    /// (A pod with the name demo is spelled pod/demo.)
+    /// (A pod with the name demo is spelled pod/demo, and so are those with the names below.)
     Demo(DemoArgs),
+    /// Print the JSON schema of files of forwards (-f), for editors and other programs
+    Schema,
+    /// Print what a shell needs to complete the arguments of portway
+    ///
+    /// For bash, in ~/.bashrc: source <(portway completions bash)
+    Completions(CompletionsArgs),
+    /// Print the manual page: portway man | man -l -
+    Man(ManArgs),
 }
 
 /// What to do.
@@ -35,6 +43,7 @@ enum Other {
 pub(crate) enum Command {
     Forward(Box<ForwardArgs>, Vec<Wanted>),
     Demo(DemoArgs),
+    Print(String),
 }
 
 impl Cli {
@@ -42,11 +51,28 @@ impl Cli {
     /// wrong with it.
     pub(crate) fn parse() -> Result<Command, ExitCode> {
         let cli = Self::try_parse().map_err(explain)?;
-        if let Some(Other::Demo(demo)) = cli.other {
-            return Ok(Command::Demo(demo));
+        match cli.other {
+            Some(Other::Demo(demo)) => return Ok(Command::Demo(demo)),
+            Some(Other::Schema) => return Ok(Command::Print(wanted::schema())),
+            Some(Other::Completions(args)) => {
+                return Ok(Command::Print(args.of(&mut Self::command())));
+            }
+            Some(Other::Man(args)) => {
+                let page = args.of(&mut Self::command());
+                let none = || {
+                    Self::command()
+                        .error(ErrorKind::InvalidSubcommand, "portway has no such command")
+                };
+                return page.map(Command::Print).ok_or_else(|| explain(none()));
+            }
+            None => {}
         }
-        match from_line(&cli.forward) {
+        match wanted::of(&cli.forward) {
             Ok(wanted) => Ok(Command::Forward(Box::new(cli.forward), wanted)),
+            Err(WantedError::File(error)) => {
+                error.lines().iter().for_each(output::error);
+                Err(ExitCode::from(2))
+            }
             Err(error) => Err(explain(Self::command().error(ErrorKind::ValueValidation, error))),
         }
     }
@@ -57,6 +83,7 @@ impl Command {
         match self {
             Self::Forward(args, _) => args.access.verbosity(),
             Self::Demo(args) => args.verbose,
+            Self::Print(_) => 0,
         }
     }
 }
