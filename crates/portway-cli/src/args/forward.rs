@@ -33,20 +33,20 @@ pub(crate) struct ForwardArgs {
 
     /// Local addresses to listen on, separated by commas: IP addresses, or localhost for 127.0.0.1
     /// and ::1, of which one is enough
-    #[arg(long, value_delimiter = ',', default_value = "localhost", action = ArgAction::Set)]
+    #[arg(long, value_delimiter = ',', default_value = "localhost", action = ArgAction::Append)]
     pub(crate) address: Vec<Address>,
 
     /// How long to wait for a pod when there is none at first, such as 30s or 1m30s
     #[arg(long, value_name = "DURATION", default_value = "1m0s", value_parser = duration)]
     pub(crate) pod_running_timeout: Duration,
 
-    #[command(flatten)]
-    policies: PolicyArgs,
-
     /// Do not ask the server before saying that the ports are ready. Where it speaks v4, asking shows
     /// the program in the pod one connection that ends at once; otherwise the pod notices nothing
     #[arg(long)]
     pub(crate) no_probe: bool,
+
+    #[command(flatten)]
+    policies: PolicyArgs,
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -57,6 +57,7 @@ pub(crate) struct ForwardArgs {
 
 /// What is said, and how.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// What goes to stdout: kubectl's words, or one JSON object a line for each event
     #[arg(

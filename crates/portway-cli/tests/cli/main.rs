@@ -5,6 +5,7 @@ mod cluster;
 mod demo;
 mod fake_server;
 mod forward;
+mod front;
 mod half_close;
 mod process;
 mod refused;
