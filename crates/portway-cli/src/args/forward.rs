@@ -15,7 +15,7 @@ pub(crate) struct ForwardArgs {
     /// A pod, or TYPE/NAME, and its ports; then perhaps more of them. A word with a slash is a target,
     /// and the ports behind it are its own. 5000: the same port on both sides; 8888:5000: local 8888;
     /// :5000: a free local port; http, 8888:http: a port by its name
-    #[arg(value_name = "TARGET [LOCAL:]REMOTE", num_args = 1.., required_unless_present_any = ["selector", "files"])]
+    #[arg(value_name = "TARGET [LOCAL:]REMOTE", num_args = 1.., required_unless_present_any = ["selector", "files", "only"])]
     pub(crate) words: Vec<String>,
 
     /// Pods by their labels in place of the first target, such as app=web
@@ -28,7 +28,7 @@ pub(crate) struct ForwardArgs {
     pub(crate) files: Vec<PathBuf>,
 
     /// Only the forward of this name of those in the files; can be given several times
-    #[arg(long, value_name = "NAME", requires = "files")]
+    #[arg(long, value_name = "NAME", requires = "files", conflicts_with_all = ["words", "selector"])]
     pub(crate) only: Vec<String>,
 
     /// Local addresses to listen on, separated by commas: IP addresses, or localhost for 127.0.0.1

@@ -75,15 +75,19 @@ mod tests {
         }
     }
 
-    fn clashes(all: &[Wanted]) -> Vec<(u16, (usize, usize), (usize, usize))> {
-        let spot = |spot: Spot| (spot.forward, spot.port);
-        Clash::find(all.iter()).iter().map(|c| (c.local, spot(c.one), spot(c.other))).collect()
+    fn clash(local: u16, one: (usize, usize), other: (usize, usize)) -> Clash {
+        let spot = |(forward, port)| Spot { forward, port };
+        Clash { local, one: spot(one), other: spot(other) }
+    }
+
+    fn clashes(all: &[Wanted]) -> Vec<Clash> {
+        Clash::find(all.iter())
     }
 
     #[test]
     fn a_port_can_be_had_once_on_every_address() {
         let local = ["localhost"];
-        for (one, other, clash) in [
+        for (one, other, clashing) in [
             (&["localhost"][..], &["localhost"][..], true),
             (&["localhost"], &["127.0.0.1"], true),
             (&["::1"], &["localhost"], true),
@@ -96,12 +100,12 @@ mod tests {
             (&["::1"], &["127.0.0.1"], false),
         ] {
             let all = [wanted(one, &["8080:80"]), wanted(other, &["8080:81"])];
-            let expected = if clash { vec![(8080, (0, 0), (1, 0))] } else { vec![] };
+            let expected = if clashing { vec![clash(8080, (0, 0), (1, 0))] } else { vec![] };
             assert_eq!(clashes(&all), expected, "{one:?} {other:?}");
         }
         assert_eq!(
             clashes(&[wanted(&local, &["80", "81", "80:82"]), wanted(&local, &["81:1", "80"])]),
-            [(80, (0, 0), (0, 2)), (81, (0, 1), (1, 0)), (80, (0, 0), (1, 1))]
+            [clash(80, (0, 0), (0, 2)), clash(81, (0, 1), (1, 0)), clash(80, (0, 0), (1, 1))]
         );
     }
 

@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::fs::File;
 use std::process::Stdio;
 
 use crate::cluster::{Cluster, expect_echo};
@@ -23,8 +23,7 @@ fn a_file_is_forwarded_as_its_words_would_be() {
         ("one.yaml", "forwards:\n- {name: one, target: pod/web, ports: [':80', '0:80']}\n"),
         ("two.yaml", "forwards:\n- {target: web, ports: [':80'], addresses: [127.0.0.1]}\n"),
     ]);
-    let portway =
-        Portway::start(&format!("--server {} --address 127.0.0.1{args}", cluster.url()));
+    let portway = Portway::start(&format!("--server {} --address 127.0.0.1{args}", cluster.url()));
     for _ in 0..3 {
         expect_echo(portway.forwarding(80), 100_000);
     }
@@ -42,13 +41,13 @@ fn only_what_is_picked_is_opened() {
 #[test]
 fn standard_input_can_be_the_file() {
     let cluster = Cluster::start();
-    let mut command = command(&format!("--server {} -f -", cluster.url()));
-    let (mut child, stdin) = Portway::with_stdin(command.stdin(Stdio::piped()));
-    let mut stdin = stdin.unwrap();
-    stdin.write_all(b"forwards: [{target: web, ports: [':80'], addresses: [127.0.0.1]}]").unwrap();
-    drop(stdin);
-    expect_echo(child.forwarding(80), 1_000);
-    child.kill();
+    let text = "forwards: [{selector: app=web, ports: [':http'], addresses: [127.0.0.1]}]";
+    let (folder, _) = files(&[("piped", text)]);
+    let piped = File::open(folder.path().join("piped")).unwrap();
+    let portway = Portway::spawn(
+        command(&format!("--server {} -f -", cluster.url())).stdin(Stdio::from(piped)),
+    );
+    expect_echo(portway.forwarding(80), 1_000);
 }
 
 #[test]
@@ -67,7 +66,7 @@ fn every_mistake_is_a_line_of_its_own() {
                 bad.display()
             ),
             format!(
-                "error: {}:3:26: cannot forward port '0': remote port must be > 0; only a local port can be 0, for a free one",
+                "error: {}:3:25: cannot forward port '0': remote port must be > 0; only a local port can be 0, for a free one",
                 bad.display()
             ),
         ]
@@ -81,12 +80,13 @@ fn a_file_that_cannot_be_read_is_told_as_that() {
     let missing = folder.path().join("none.yaml");
     run(&format!("-f {}", missing.display())).expect_error(
         2,
-        &format!("error: cannot read {}: No such file or directory (os error 2)", missing.display()),
+        &format!(
+            "error: cannot read {}: No such file or directory (os error 2)",
+            missing.display()
+        ),
     );
-    run("-f - -f -").expect_error(
-        2,
-        "error: standard input is to be read twice; leave one '-f -' out",
-    );
+    run("-f - -f -")
+        .expect_error(2, "error: standard input is to be read twice; leave one '-f -' out");
     run("-f -").expect_error(
         2,
         "error: <stdin>:1:1: there is nothing in it; a file of forwards has a list 'forwards:'",
@@ -104,8 +104,12 @@ fn a_file_stands_in_place_of_words() {
         2,
         "error: the argument '--filename <FILE>' cannot be used with '[TARGET [LOCAL:]REMOTE]...' (see portway --help)",
     );
+    run("--only a").expect_error(
+        2,
+        "error: the following required arguments were not provided: --filename <FILE> (see portway --help)",
+    );
     run("web 80 --only a").expect_error(
         2,
-        "error: the following required arguments were not provided:   --filename <FILE> (see portway --help)",
+        "error: the argument '[TARGET [LOCAL:]REMOTE]...' cannot be used with '--only <NAME>' (see portway --help)",
     );
 }

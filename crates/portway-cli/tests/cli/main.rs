@@ -4,9 +4,11 @@
 mod cluster;
 mod demo;
 mod fake_server;
+mod file;
 mod forward;
 mod front;
 mod half_close;
+mod printed;
 mod process;
 mod refused;
 mod signals;
