@@ -245,7 +245,7 @@ impl Chosen {
 
     /// The flags overrule the files.
     fn change(mut self, args: &AccessArgs) -> Self {
-        let Self { cluster, user, .. } = &mut self;
+        let cluster = &mut self.cluster;
         if let Some(path) = &args.certificate_authority {
             cluster.certificate_authority = Some(absolute(path));
             cluster.certificate_authority_data = None;
@@ -256,16 +256,31 @@ impl Chosen {
         if let Some(name) = &args.tls_server_name {
             cluster.tls_server_name = Some(name.clone());
         }
-        if let Some(token) = &args.token {
-            // Whoever says who they are means it: kubectl lets a certificate of the file win.
-            let AuthInfo { impersonate, impersonate_uid, impersonate_groups, .. } = user.clone();
-            *user = AuthInfo {
-                token: Some(token.as_str().into()),
+        if let Some(server) = &args.server {
+            // As kubectl completes it.
+            let scheme = match server.contains("://") {
+                true => "",
+                false if self.speaks_tls(args) => "https://",
+                false => "http://",
+            };
+            self.cluster.server = Some(format!("{scheme}{server}"));
+        }
+        // Whoever says who they are means it: kubectl lets a certificate of the file win. And in plain
+        // HTTP everybody on the way could read what is in a file; there kubectl sends nothing either.
+        let server = self.cluster.server.as_deref();
+        let plain = server.is_some_and(|server| server.starts_with("http://"));
+        if args.token.is_some() || plain {
+            let AuthInfo { impersonate, impersonate_uid, impersonate_groups, .. } = self.user;
+            self.user = AuthInfo {
                 impersonate,
                 impersonate_uid,
                 impersonate_groups,
                 ..AuthInfo::default()
             };
+        }
+        let user = &mut self.user;
+        if let Some(token) = &args.token {
+            user.token = Some(token.as_str().into());
         }
         if let Some(path) = &args.client_certificate {
             user.client_certificate = Some(absolute(path));
@@ -284,26 +299,18 @@ impl Chosen {
         if !args.as_group.is_empty() {
             user.impersonate_groups = Some(args.as_group.clone());
         }
-        if let Some(server) = &args.server {
-            // As kubectl completes it.
-            let scheme = match server.contains("://") {
-                true => "",
-                false if self.speaks_tls() => "https://",
-                false => "http://",
-            };
-            self.cluster.server = Some(format!("{scheme}{server}"));
-        }
         self
     }
 
     /// Somebody has said something that only TLS has.
-    fn speaks_tls(&self) -> bool {
+    fn speaks_tls(&self, args: &AccessArgs) -> bool {
         let Self { cluster, user, .. } = self;
         cluster.certificate_authority.is_some()
             || cluster.certificate_authority_data.is_some()
             || cluster.insecure_skip_tls_verify == Some(true)
             || user.client_certificate.is_some()
             || user.client_certificate_data.is_some()
+            || args.client_certificate.is_some()
     }
 
     async fn config(self) -> Result<Config, KubeconfigError> {

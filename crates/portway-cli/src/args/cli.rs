@@ -109,12 +109,11 @@ fn explain(mut error: clap::Error) -> ExitCode {
         error.insert(ContextKind::InvalidValue, ContextValue::String("(not shown)".to_owned()));
     }
     let text = error.render().to_string();
+    // Of what stands behind `--` something else is made.
+    let tips = text.lines().filter(|line| !line.contains("as a value, use '-- "));
+    let text = tips.collect::<Vec<_>>().join("\n");
     let said = text.split("\n\n").map(str::trim).filter(|part| {
-        !part.is_empty()
-            && !part.starts_with("Usage:")
-            && !part.starts_with("For more information")
-            // Of what stands behind `--` something else is made.
-            && !part.contains("as a value, use '-- ")
+        !part.is_empty() && !part.starts_with("Usage:") && !part.starts_with("For more information")
     });
     let said: Vec<&str> = said.map(|part| part.trim_start_matches("error: ")).collect();
     output::error(format_args!("{} (see portway --help)", said.join("; ")));

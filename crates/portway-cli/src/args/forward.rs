@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,22 @@ pub(crate) struct ForwardArgs {
 
     #[command(flatten)]
     policies: PolicyArgs,
+
+    /// Be the connection: what comes from standard input goes to the one port that is given, and what
+    /// it says to standard output. `ssh -o ProxyCommand='portway pod/box 22 --stdio' box`
+    #[arg(long, conflicts_with_all = ["ports_file", "command", "output", "quiet"])]
+    pub(crate) stdio: bool,
+
+    /// Write the ports that are open to this file, as JSON, when all of them are; it is there whole or
+    /// not at all, and gone with the command
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ports_file: Option<PathBuf>,
+
+    /// Run this once all ports are open, and end with its exit code. In its environment: PORTWAY_PORT
+    /// and PORTWAY_ADDR for the first port, and for each, such as svc/web http, PORTWAY_WEB_HTTP_PORT
+    /// and PORTWAY_WEB_HTTP_ADDR
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::args::DemoArgs;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::forward::{Told, reason, stop};
+use crate::forward::{DRAIN, Told, reason, stop};
 use crate::interrupt::Interrupts;
 use crate::output;
 use crate::report::{Report, Reporter, Text, Words, forwarding};
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::install().map_err(Failure::new)?;
     let demo = tokio::select! {
         demo = Demo::show(&args) => demo?,
-        code = interrupts.next() => return Ok(ExitCode::from(code)),
+        signal = interrupts.next() => return Ok(signal.exit_code()),
     };
     if !args.serve {
         // Sessions linger for as long as pods may still answer; here everything was answered.
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let teller = reporter.teller();
     let telling = tokio::spawn(demo.told.tell(demo.events, teller.clone(), || {}));
     interrupts.next().await;
-    let code = stop(vec![demo.listening], &teller, interrupts).await;
+    let code = stop(vec![demo.listening], DRAIN, &teller, interrupts).await;
     // It ends with the listener.
     let _ = telling.await;
     drop(teller);

@@ -9,7 +9,9 @@ use portway_tokio::{
     ConnectError, Connector, Events, ListenError, Listening, Mapping, Port, PortForward, Tokio,
 };
 
+use super::ports::{OpenPort, open_ports};
 use crate::access::{Access, AccessError, Cluster};
+use crate::args::ForwardArgs;
 use crate::args::value::on;
 use crate::event::What;
 use crate::report::Teller;
@@ -21,6 +23,7 @@ pub(crate) struct Opened {
     pub(crate) forward: Arc<str>,
     pub(crate) namespace: Arc<str>,
     pub(crate) target: String,
+    pub(crate) ports: Vec<OpenPort>,
     pub(crate) listening: Listening,
     /// From the beginning on.
     pub(crate) events: Events,
@@ -47,8 +50,8 @@ pub(crate) enum OpenError {
     Lookup(#[from] LookupError),
     #[error("{source}{}", instead(source))]
     Listen { source: ListenError },
-    #[error("unable to listen on any of the requested ports: [{}]", requested(ports))]
-    Nothing { ports: Vec<Mapping> },
+    #[error("unable to listen on any of the requested ports: [{}]", ports.join(" "))]
+    Nothing { ports: Vec<String> },
     #[error("{}", super::told::reason(.0))]
     Connect(#[from] ConnectError),
 }
@@ -65,16 +68,15 @@ impl Opening {
         let namespace: Arc<str> = wanted.namespace.as_deref().unwrap_or(&cluster.namespace).into();
         let forward: Arc<str> = wanted.name.as_str().into();
         let connector = self.connector(wanted, &cluster, &namespace);
-        let mappings = match plain(wanted).filter(|_| !self.probe) {
-            Some(mappings) => mappings,
-            None => connector.mappings(&wanted.ports).await?,
-        };
+        let mappings = self.mappings(wanted, &connector).await?;
         let mappings: Vec<_> = mappings.into_iter().map(|it| on(it, &wanted.addresses)).collect();
         let remotes = remotes(&connector, &wanted.destination, &mappings).await?;
         let shown = |port: Port| remotes.get(&port).copied().unwrap_or(port).get();
         let options = wanted.policies.options(cluster.request_timeout());
         let runtime = Tokio::current();
         let mut left = mappings;
+        let mut specs = wanted.ports.clone();
+        let mut closed = Vec::new();
         let listening = loop {
             let opened = runtime.listen(connector.clone(), left.clone(), options.clone());
             let source = match opened.await {
@@ -85,12 +87,14 @@ impl Opening {
                 return Err(OpenError::Listen { source });
             };
             let mapping = left.remove(at);
+            specs.remove(at);
             let remote = shown(mapping.remote());
             let error = unable(port, &source);
             let forward = Arc::clone(&forward);
             teller.tell(What::Unopened { forward, local: port, remote, error });
+            closed.push(format!("{{{port} {remote}}}"));
             if left.is_empty() {
-                return Err(OpenError::Nothing { ports: vec![mapping] });
+                return Err(OpenError::Nothing { ports: closed });
             }
         };
         let events = listening.events();
@@ -99,7 +103,30 @@ impl Opening {
             tracing::debug!(form = %probe.form, took = ?probe.took, "the server agrees");
         }
         let target = wanted.destination.to_string();
-        Ok(Opened { forward, namespace, target, listening, events, remotes })
+        let ports = open_ports(&specs, listening.bound(), |bound| shown(bound.remote));
+        Ok(Opened { forward, namespace, target, ports, listening, events, remotes })
+    }
+
+    /// What a command line says of it.
+    pub(crate) fn of(args: &ForwardArgs) -> Self {
+        Self {
+            pod_running_timeout: args.pod_running_timeout,
+            probe: !args.no_probe,
+            // A program that is told of ports counts on all of them.
+            leave_out: args.command.is_empty() && args.ports_file.is_none(),
+        }
+    }
+
+    /// What to listen on; the server is asked if it has to be.
+    pub(crate) async fn mappings(
+        &self,
+        wanted: &Wanted,
+        connector: &TargetConnector<KubeApi, Tokio>,
+    ) -> Result<Vec<Mapping>, LookupError> {
+        match plain(wanted).filter(|_| !self.probe) {
+            Some(mappings) => Ok(mappings),
+            None => connector.mappings(&wanted.ports).await,
+        }
     }
 
     /// The way to a target.
@@ -188,9 +215,12 @@ fn refused(error: &ListenError, mappings: &[Mapping]) -> Option<(usize, u16)> {
 /// kubectl's words (protocol.md E.4).
 fn unable(port: u16, error: &ListenError) -> String {
     let ListenError::Bind { address, source, .. } = error else { return error.to_string() };
+    // Go has the system's words without a capital and without their number.
+    let reason = source.to_string();
+    let reason = reason.split(" (os error ").next().unwrap_or_default().to_lowercase();
     let family = if address.is_ipv4() { "tcp4" } else { "tcp6" };
     format!(
-        "Unable to listen on port {port}: Listeners failed to create with the following errors: [unable to create listener: Error listen {family} {address}: bind: {source}]"
+        "Unable to listen on port {port}: Listeners failed to create with the following errors: [unable to create listener: Error listen {family} {address}: bind: {reason}]"
     )
 }
 
@@ -202,10 +232,4 @@ fn instead(error: &ListenError) -> String {
         }
         ListenError::Bind { .. } | ListenError::Nothing | _ => String::new(),
     }
-}
-
-fn requested(ports: &[Mapping]) -> String {
-    let shown: Vec<_> =
-        ports.iter().map(|it| format!("{{{} {}}}", it.local(), it.remote())).collect();
-    shown.join(" ")
 }

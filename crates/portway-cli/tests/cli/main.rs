@@ -2,15 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cluster;
+mod command;
 mod demo;
+mod events;
 mod fake_server;
 mod file;
 mod forward;
 mod front;
 mod half_close;
+mod kubeconfig;
+mod ports_file;
 mod printed;
 mod process;
+mod reconnect;
 mod refused;
 mod signals;
+mod stdio;
 mod usage;
 mod v4_server;
