@@ -4,6 +4,8 @@ mod accept;
 mod discovery;
 mod filter;
 mod list;
+mod openapi;
+mod protobuf;
 mod query;
 mod review;
 mod route;
@@ -70,8 +72,7 @@ impl<R: Runtime> Api<R> {
             Route::Objects(objects) => {
                 let attributes = attributes(verb, &objects);
                 // Everybody may ask what they may.
-                let asks = objects.resource == Resource::SelfSubjectAccessReviews;
-                if !asks && !self.auth.allows(&user, &attributes) {
+                if !objects.resource.is_review() && !self.auth.allows(&user, &attributes) {
                     return Err(Refusal::forbidden(objects.resource, &attributes, user.name()));
                 }
                 self.serve(head, body, objects, &query, verb, &user)
@@ -97,6 +98,8 @@ impl<R: Runtime> Api<R> {
                 document(object)
             }
             Route::GroupVersion(group) => document(discovery::resources(group)),
+            Route::OpenApi(None) => document(openapi::root()),
+            Route::OpenApi(Some(group)) => document(openapi::document(group)),
             Route::Health => {
                 Ok(answer_as("text/plain; charset=utf-8", StatusCode::OK, "ok".into()))
             }
@@ -113,11 +116,15 @@ impl<R: Runtime> Api<R> {
         verb: &str,
         user: &User,
     ) -> Result<Response<Body>, Refusal> {
-        if objects.resource == Resource::SelfSubjectAccessReviews {
-            return match verb {
-                "create" => Ok(review::review(&self.auth, user, json_body(&head.headers, body)?)),
-                _ => Err(Refusal::method_not_allowed()),
-            };
+        if objects.resource.is_review() {
+            if verb != "create" {
+                return Err(Refusal::method_not_allowed());
+            }
+            return Ok(match objects.resource {
+                // What is sent says nothing.
+                Resource::SelfSubjectReviews => review::whoami(user),
+                _ => review::review(&self.auth, user, access_review(&head.headers, body)?),
+            });
         }
         if objects.subresource.is_some() {
             return Err(Refusal::no_resource());
@@ -213,6 +220,15 @@ fn json_body(headers: &HeaderMap, body: &Bytes) -> Result<Value, Refusal> {
         return Err(Refusal::unsupported_media_type());
     }
     parse(body)
+}
+
+/// The body of a `SelfSubjectAccessReview`.
+fn access_review(headers: &HeaderMap, body: &Bytes) -> Result<Value, Refusal> {
+    if content_type(headers) != protobuf::PROTOBUF {
+        return json_body(headers, body);
+    }
+    let review = protobuf::access_review(body);
+    review.ok_or_else(|| Refusal::bad_request("the body of the request is not protobuf"))
 }
 
 fn merge_patch(headers: &HeaderMap, body: &Bytes) -> Result<Value, Refusal> {

@@ -6,6 +6,18 @@ use super::status::answer;
 use crate::auth::{Attributes, Auth, User};
 use crate::state::text;
 
+/// Answers a `SelfSubjectReview`: who am I?
+pub(crate) fn whoami(user: &User) -> Response<Body> {
+    let info = json!({ "username": user.name(), "groups": user.groups() });
+    let review = json!({
+        "kind": "SelfSubjectReview",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {},
+        "status": { "userInfo": info },
+    });
+    answer(StatusCode::CREATED, &review)
+}
+
 /// Answers a `SelfSubjectAccessReview`: may I?
 pub(crate) fn review(auth: &Auth, user: &User, mut review: Value) -> Response<Body> {
     let said = |name: &str| text(&review, &format!("/spec/resourceAttributes/{name}"));
