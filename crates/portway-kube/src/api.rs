@@ -14,6 +14,7 @@ use kube::{Client, Error};
 use portway_cluster::{Api, ApiError};
 use portway_driver::proto::handshake::{Key, MAX_BODY, Offer, Refusal, RequestError, pod_path};
 use portway_driver::{DialError, Endpoint, HyperSocket, Remembered, Upgraded};
+use rustls::CertificateError;
 use tokio::time::timeout;
 
 /// The [`Api`] of a [`kube::Client`], for a [`TargetConnector`](portway_cluster::TargetConnector).
@@ -89,7 +90,12 @@ impl KubeApi {
             return DialError::Http { at, problem: cause(error) };
         }
         let kind = io_cause(error).map_or(io::ErrorKind::Other, io::Error::kind);
-        DialError::Connect { at, source: Arc::new(io::Error::new(kind, cause(error))) }
+        let source = Arc::new(io::Error::new(kind, cause(error)));
+        if may_pass(error) {
+            DialError::Connect { at, source }
+        } else {
+            DialError::Unusable { at, source }
+        }
     }
 
     fn not_asked(&self, error: &Error) -> ApiError {
@@ -146,22 +152,7 @@ async fn refusal(response: Response<Body>) -> Refusal {
 
 /// The network may be back the next time; credentials and certificates are not better then.
 fn may_pass(error: &Error) -> bool {
-    if matches!(error, Error::HyperError(_)) {
-        return true;
-    }
-    matches!(error, Error::Service(_)) && !is_untrusted(error)
-}
-
-/// What TLS does not trust is invalid data, which a connector may wrap in an error of its own.
-fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
-    let mut inner = io_cause(error);
-    while let Some(io) = inner {
-        if io.kind() == io::ErrorKind::InvalidData {
-            return true;
-        }
-        inner = io.get_ref().and_then(|inner| inner.downcast_ref());
-    }
-    false
+    matches!(error, Error::HyperError(_) | Error::Service(_)) && tls_cause(error).is_none()
 }
 
 /// The error of the system in it.
@@ -170,8 +161,26 @@ fn io_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
         .find_map(|error| error.downcast_ref::<io::Error>())
 }
 
+/// What TLS says in it. An error of the system keeps what it is made of from `source`.
+fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let below = |&error: &&'a (dyn StdError + 'static)| match error.downcast_ref::<io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    };
+    std::iter::successors(Some(error), below).find_map(|error| error.downcast_ref())
+}
+
 /// What is at the bottom of it: what is above says where, in the words of libraries.
 fn cause(error: &(dyn StdError + 'static)) -> String {
+    // Authorities of clusters tend to have the same name: with the wrong one it is a signature that does
+    // not fit.
+    if let Some(rustls::Error::InvalidCertificate(
+        CertificateError::UnknownIssuer | CertificateError::BadSignature,
+    )) = tls_cause(error)
+    {
+        return "its certificate was issued by nobody who is trusted here; is it the right CA?"
+            .into();
+    }
     let chain = std::iter::successors(Some(error), |&error| error.source());
     chain.last().map(ToString::to_string).unwrap_or_default()
 }

@@ -85,6 +85,21 @@ fn of_two_files_the_first_counts() {
 }
 
 #[test]
+fn the_current_context_counts_wherever_it_stands() {
+    let folder = Folder::new();
+    let file = folder.file(
+        "config",
+        "current-context: b\ncontexts:\n- name: a\n  context: {cluster: here, namespace: first}\n- name: \
+         b\n  context: {cluster: here, namespace: second}\nclusters:\n- name: here\n  \
+         cluster: {server: 'http://one:1'}\n",
+    );
+    let config = Kubeconfig::from_files([&file]).unwrap();
+    let chosen = |choice: Choice| config.choose(&choice).unwrap().namespace().to_owned();
+    assert_eq!(chosen(Choice::new()), "second");
+    assert_eq!(chosen(Choice::new().with_context("a")), "first");
+}
+
+#[test]
 fn files_that_are_none() {
     let folder = Folder::new();
     let missing = folder.0.path().join("missing");

@@ -49,7 +49,7 @@ impl Resource {
 
     /// The groups in the order of discovery; the core group has no name.
     pub(crate) const GROUPS: [&str; 6] =
-        ["", "apps", "batch", "discovery.k8s.io", "authorization.k8s.io", "authentication.k8s.io"];
+        ["", "apps", "batch", "discovery.k8s.io", "authentication.k8s.io", "authorization.k8s.io"];
 
     /// The only version that every group has here.
     pub(crate) const VERSION: &str = "v1";

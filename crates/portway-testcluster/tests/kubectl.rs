@@ -132,11 +132,41 @@ async fn kubectl_gets_tables_of_everything() {
         assert!(admin.run("version").await.stdout.contains("Server Version: v1.37.0+portway."));
         assert!(admin.says("api-resources --api-group=apps").await.contains("deployments"));
         // Newer ones ask it in protobuf.
-        if kubectl.to_string().ends_with(Kubectl::OLD) {
-            assert_eq!(admin.says("auth can-i create pods/portforward").await, "yes\n");
-        }
+        assert_eq!(admin.says("auth can-i create pods/portforward").await, "yes\n");
+        cluster.grant(Rule::of("jane").verbs(["get"]).on("pods"));
+        let jane = Caller::new(&kubectl, &cluster, &User::new("jane").group("staff"));
+        assert_eq!(jane.says("auth can-i get pods").await, "yes\n");
+        let may_not = jane.run("auth can-i create pods --subresource=portforward").await;
+        assert!(!may_not.ok && may_not.stdout.starts_with("no - User \"jane\""), "{may_not:?}");
+        let who = jane.says("auth whoami").await;
+        assert!(who.contains("jane") && who.contains("staff"), "{who}");
         let gone = admin.run("get pod gone").await;
         assert_eq!(gone.stderr, "Error from server (NotFound): pods \"gone\" not found\n");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_applies_what_it_has_the_server_validate_and_explains_kinds() {
+    for kubectl in Kubectl::all() {
+        let cluster = secure().await;
+        let admin = Caller::new(&kubectl, &cluster, &User::admin());
+        let service = |color: &str| {
+            file(
+                &format!("service-{}-{color}", cluster.addr().port()),
+                &format!(
+                    "apiVersion: v1\nkind: Service\nmetadata: {{name: web, labels: {{color: {color}}}}}\n\
+                     spec: {{selector: {{app: web}}, ports: [{{port: 80}}]}}\n"
+                ),
+            )
+        };
+        for (color, done) in [("blue", "created"), ("green", "configured"), ("green", "unchanged")]
+        {
+            let said = admin.says(&format!("apply -f {}", service(color).display())).await;
+            assert_eq!(said, format!("service/web {done}\n"), "{kubectl}");
+        }
+        assert_eq!(admin.says("get svc -l color=green -o name").await, "service/web\n");
+        let explained = admin.says("explain deployment").await;
+        assert!(explained.contains("KIND:       Deployment"), "{explained}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::common::{PATIENCE, ask, client, named, start};
+use super::common::{PATIENCE, ask, client, named, start, watched};
 use portway_driver::{Events, ListenEvent, TargetEvent};
 use portway_kube::{KubeForward, Policy, Selector};
 use portway_testcluster::{Rule, TestCluster};
@@ -244,14 +244,4 @@ async fn target_event(events: &mut Events) -> String {
         }
     };
     timeout(PATIENCE, next).await.unwrap()
-}
-
-/// Until the watch is open.
-async fn watched(cluster: &TestCluster) {
-    let waiting = async {
-        while cluster.requests("watch", "/api/v1/namespaces/default/pods") == 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, waiting).await.unwrap();
 }

@@ -9,7 +9,7 @@ use portway_testcluster::{Program, TestCluster};
 use portway_tokio::Tokio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// No test waits longer than this for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,4 +57,14 @@ pub(crate) async fn ask(to: SocketAddr) -> io::Result<String> {
         Ok(answer.trim_end().to_owned())
     };
     timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Until the watch is open.
+pub(crate) async fn watched(cluster: &TestCluster) {
+    let waiting = async {
+        while cluster.requests("watch", "/api/v1/namespaces/default/pods") == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap();
 }

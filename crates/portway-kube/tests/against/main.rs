@@ -6,3 +6,4 @@
 mod cluster;
 mod common;
 mod kubectl;
+mod secure;

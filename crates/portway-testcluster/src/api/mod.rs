@@ -4,6 +4,8 @@ mod accept;
 mod discovery;
 mod filter;
 mod list;
+mod openapi;
+mod protobuf;
 mod query;
 mod review;
 mod route;
@@ -72,6 +74,7 @@ impl<R: Runtime> Api<R> {
                 if objects.resource == Resource::SelfSubjectReviews && !self.version.tells_who() {
                     return Err(Refusal::no_resource());
                 }
+                // Everybody may ask what they may.
                 if !objects.resource.is_review() && !self.auth.allows(&user, &attributes) {
                     return Err(Refusal::forbidden(objects.resource, &attributes, user.name()));
                 }
@@ -98,6 +101,8 @@ impl<R: Runtime> Api<R> {
                 document(object)
             }
             Route::GroupVersion(group) => document(discovery::resources(group)),
+            Route::OpenApi(None) => document(openapi::root()),
+            Route::OpenApi(Some(group)) => document(openapi::document(group)),
             Route::Health => {
                 Ok(answer_as("text/plain; charset=utf-8", StatusCode::OK, "ok".into()))
             }
@@ -118,12 +123,10 @@ impl<R: Runtime> Api<R> {
             if verb != "create" {
                 return Err(Refusal::method_not_allowed());
             }
-            let asked = json_body(&head.headers, body)?;
-            let is_who = objects.resource == Resource::SelfSubjectReviews;
-            return Ok(if is_who {
-                review::who(user, asked)
-            } else {
-                review::may(&self.auth, user, asked)
+            return Ok(match objects.resource {
+                // What is sent says nothing.
+                Resource::SelfSubjectReviews => review::who(user),
+                _ => review::may(&self.auth, user, access_review(&head.headers, body)?),
             });
         }
         if objects.subresource.is_some() {
@@ -220,6 +223,15 @@ fn json_body(headers: &HeaderMap, body: &Bytes) -> Result<Value, Refusal> {
         return Err(Refusal::unsupported_media_type());
     }
     parse(body)
+}
+
+/// The body of a `SelfSubjectAccessReview`.
+fn access_review(headers: &HeaderMap, body: &Bytes) -> Result<Value, Refusal> {
+    if content_type(headers) != protobuf::PROTOBUF {
+        return json_body(headers, body);
+    }
+    let review = protobuf::access_review(body);
+    review.ok_or_else(|| Refusal::bad_request("the body of the request is not protobuf"))
 }
 
 fn merge_patch(headers: &HeaderMap, body: &Bytes) -> Result<Value, Refusal> {

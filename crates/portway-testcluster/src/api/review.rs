@@ -30,15 +30,18 @@ pub(crate) fn may(auth: &Auth, user: &User, mut review: Value) -> Response<Body>
 }
 
 /// Answers a `SelfSubjectReview`: who am I?
-pub(crate) fn who(user: &User, mut review: Value) -> Response<Body> {
+pub(crate) fn who(user: &User) -> Response<Body> {
     let mut groups = user.groups().to_vec();
     // As every authenticator adds it, but for who is nobody.
     let authenticated = "system:authenticated";
     if !groups.iter().any(|group| group == authenticated || group == "system:unauthenticated") {
         groups.push(authenticated.to_owned());
     }
-    review["kind"] = "SelfSubjectReview".into();
-    review["apiVersion"] = "authentication.k8s.io/v1".into();
-    review["status"] = json!({ "userInfo": { "username": user.name(), "groups": groups } });
+    let review = json!({
+        "kind": "SelfSubjectReview",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {},
+        "status": { "userInfo": { "username": user.name(), "groups": groups } },
+    });
     answer(StatusCode::CREATED, &review)
 }

@@ -13,6 +13,8 @@ pub(crate) enum Route {
     /// `/api/v1`, `/apis/apps/v1`.
     GroupVersion(&'static str),
     Objects(Objects),
+    /// `/openapi/v3`, or that of a group.
+    OpenApi(Option<&'static str>),
     /// `/healthz` and the like.
     Health,
     Nothing,
@@ -35,8 +37,15 @@ impl Route {
             "/version" => return Self::Version,
             "/api" => return Self::Roots { core: true },
             "/apis" => return Self::Roots { core: false },
+            "/openapi/v3" => return Self::OpenApi(None),
             "/healthz" | "/livez" | "/readyz" => return Self::Health,
             _ => {}
+        }
+        if let Some(rest) = path.strip_prefix("/openapi/v3") {
+            return match Self::of_path(rest) {
+                Self::GroupVersion(group) => Self::OpenApi(Some(group)),
+                _ => Self::Nothing,
+            };
         }
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let (group, rest) = match segments.as_slice() {
@@ -179,5 +188,9 @@ mod tests {
         assert_eq!(Route::of_path("/apis/apps"), Route::Group("apps"));
         assert_eq!(Route::of_path("/apis/apps/v1"), Route::GroupVersion("apps"));
         assert_eq!(Route::of_path("/api/v1"), Route::GroupVersion(""));
+        assert_eq!(Route::of_path("/openapi/v3"), Route::OpenApi(None));
+        assert_eq!(Route::of_path("/openapi/v3/api/v1"), Route::OpenApi(Some("")));
+        assert_eq!(Route::of_path("/openapi/v3/apis/apps/v1"), Route::OpenApi(Some("apps")));
+        assert_eq!(Route::of_path("/openapi/v3/api/v1/pods"), Route::Nothing);
     }
 }
