@@ -172,6 +172,11 @@ impl Recording {
         frames.any(|frame| matches!(frame, Frame::Data { id, fin: true, .. } if *id == stream))
     }
 
+    /// The server is one of Kubernetes 1.28.
+    fn is_of_old_node(&self) -> bool {
+        self.name.contains("-node-1.28-")
+    }
+
     /// The server said goodbye.
     fn has_go_away(&self) -> bool {
         self.frames(false).any(|frame| matches!(frame, Frame::GoAway { .. }))
@@ -359,7 +364,10 @@ fn act_as_pod(player: &mut Player<'_>, frame: &Frame) {
     let (stream, ..) = player.streams[&pair.data];
     if !is_data {
         if !bytes.is_empty() {
-            player.rig.fail(stream, std::str::from_utf8(bytes).unwrap()).unwrap();
+            let failed = player.rig.fail(stream, std::str::from_utf8(bytes).unwrap());
+            // A node of 1.28 ends the data first, by a FIN, and kubectl may have let go of the stream before
+            // the text.
+            assert!(failed.is_ok() || player.recording.is_of_old_node(), "{failed:?}");
         }
         return;
     }
@@ -449,7 +457,8 @@ fn our_server_hands_the_pods_what_the_recorded_client_wrote() {
 
 #[test]
 fn our_server_says_on_each_stream_what_the_recorded_server_said() {
-    for recording in Recording::all() {
+    // Ours ends streams as those of today.
+    for recording in Recording::all().into_iter().filter(|it| !it.is_of_old_node()) {
         let seen = play_server(&recording, Cut::Nowhere);
         let mut expected: BTreeMap<u32, Vec<Frame>> = BTreeMap::new();
         for frame in recording.frames(false) {
@@ -492,6 +501,9 @@ fn every_recording_of_spdy_was_played() {
         "spdy-kubectl-1.30-parallel",
         "spdy-kubectl-1.30-refused",
         "spdy-kubectl-echo",
+        "spdy-node-1.28-kubectl-1.30-echo",
+        "spdy-node-1.28-kubectl-1.30-pod-reset",
+        "spdy-node-1.28-kubectl-1.30-refused",
         "tunnel-apiserver-kubectl-echo",
         "tunnel-apiserver-kubectl-half-close",
         "tunnel-apiserver-kubectl-long-answer",
@@ -509,6 +521,12 @@ fn every_recording_of_spdy_was_played() {
         "tunnel-kubectl-pod-reset",
         "tunnel-kubectl-refused",
         "tunnel-kubectl-three-connections",
+        "tunnel-node-1.28-kubectl-echo",
+        "tunnel-node-1.28-kubectl-parallel",
+        "tunnel-node-1.28-kubectl-pod-reset",
+        "tunnel-node-1.28-kubectl-refused",
+        "tunnel-node-1.28-portway-echo",
+        "tunnel-node-1.28-portway-refused",
     ] {
         assert!(names.contains(&name.to_owned()), "{name} is not among {names:?}");
     }

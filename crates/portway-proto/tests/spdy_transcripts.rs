@@ -10,7 +10,7 @@ use portway_testkit::transcript::Transcript;
 /// One direction of each recording: its name, whether the client sent it, its bytes.
 fn directions() -> Vec<(String, bool, Vec<u8>)> {
     let all = [Transcript::load_all("tunnel-"), Transcript::load_all("spdy-")].concat();
-    assert_eq!(all.len(), 22);
+    assert_eq!(all.len(), 31);
     let both = all.iter().flat_map(|transcript| [(transcript, true), (transcript, false)]);
     both.map(|(transcript, client)| (transcript.name.clone(), client, recorded(transcript, client)))
         .collect()

@@ -58,9 +58,14 @@ async fn the_transcripts_of_real_peers_are_replayed_byte_for_byte<R: Runtime + N
     let server = Server::new(rt.clone(), pods).with_session(config);
     let serving = server.listen(LOCALHOST).await.unwrap();
     let transcripts = Transcript::load_all("v4-");
-    assert!(transcripts.len() >= 11, "{}", transcripts.len());
+    assert!(transcripts.len() >= 17, "{}", transcripts.len());
     // The runtime behind the proxy told these in words of its own.
-    let foreign = ["v4-proxied-refused", "v4-proxied-pod-reset"];
+    let foreign = [
+        "v4-proxied-refused",
+        "v4-proxied-pod-reset",
+        "v4-node-1.28-refused",
+        "v4-node-1.28-pod-reset",
+    ];
     for transcript in transcripts.iter().filter(|it| !foreign.contains(&&*it.name)) {
         play(serving.local_addr(), transcript);
     }

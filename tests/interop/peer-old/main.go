@@ -2,20 +2,16 @@
 // there was a tunnel, with the same pod as the peer's behind it. The peer stands before it as the API
 // server ("-kubelet ADDR").
 //
-// The first line on stdout is "listening 127.0.0.1:PORT", the second "pods PORT=ADDR ...". It exits when its
-// stdin is closed.
+// What it says on stdout, and when it ends: see pod.Open.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -28,24 +24,7 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "where to listen")
 	flag.Parse()
 
-	log.SetFlags(0)
-	log.SetPrefix("peer-old: ")
-
-	demo, err := pod.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", *listen)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("listening", listener.Addr())
-	fmt.Println("pods", demo)
-
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
+	demo, listener := pod.Open("peer-old", *listen)
 	log.Fatal(http.Serve(listener, newNode(&pod.Runtime{Pod: demo})))
 }
 

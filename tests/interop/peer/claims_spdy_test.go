@@ -273,11 +273,7 @@ func TestDataComeBehindAnEnd(t *testing.T) {
 // C.6: nor does a reset from the client stop them: they come for as long as the runtime copies, a second
 // by containerd's rules. Of the data stream nothing more is said then.
 func TestDataComeBehindAReset(t *testing.T) {
-	demo, err := pod.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &pod.Runtime{Pod: demo}
+	r := &pod.Runtime{Pod: demoPod(t)}
 	w := dialWire(t, serveRuntime(t, func(port int32, stream io.ReadWriteCloser) error {
 		return r.PortForward(t.Context(), "demo", "", port, stream)
 	}, time.Hour, time.Hour))

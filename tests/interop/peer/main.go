@@ -1,18 +1,15 @@
 // Command peer serves Kubernetes' own port-forward server code over HTTP on loopback, plain or in TLS, with a
 // pod side that copies by containerd's rules and pods that can be told to misbehave.
 //
-// The first line on stdout is "listening 127.0.0.1:PORT". It exits when its stdin is closed.
+// What it says on stdout, and when it ends: see pod.Open.
 package main
 
 import (
 	"encoding/base64"
 	"flag"
 	"fmt"
-	"io"
 	"log"
-	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"portway.dev/interop/pod"
@@ -28,30 +25,9 @@ func main() {
 	kubelet := flag.String("kubelet", "", "have the `address` of another process for a kubelet (peer-old: one of an old node)")
 	token := flag.String("token", "", "serve only who has this bearer token")
 	inTLS := flag.Bool("tls", false, "speak TLS, and print the CA made for it as a further line \"ca BASE64\"")
-	printPods := flag.Bool("print-pods", false, "print where the pod programs really listen, as a second line \"pods 8080=ADDR ...\"")
 	flag.Parse()
 
-	log.SetFlags(0)
-	log.SetPrefix("peer: ")
-
-	demo, err := pod.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", *listen)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("listening", listener.Addr())
-	if *printPods {
-		fmt.Println("pods", demo)
-	}
-
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
-
+	demo, listener := pod.Open("peer", *listen)
 	handler, err := newServer(&pod.Runtime{Pod: demo, FinPassedOn: *finPassedOn}, settings{
 		idle: *idle, creation: *creation, everyPod: *everyPod, proxied: *proxied, kubelet: *kubelet, token: *token,
 	})

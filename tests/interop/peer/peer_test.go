@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,13 +26,21 @@ type client struct {
 	ws *websocket.Conn
 }
 
-func startServer(t *testing.T) string {
+// demo is the pod of all tests: it has some hundred listeners.
+var demo = sync.OnceValues(pod.Start)
+
+func demoPod(t *testing.T) *pod.Pod {
 	t.Helper()
-	demo, err := pod.Start()
+	started, err := demo()
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := newServer(&pod.Runtime{Pod: demo}, settings{idle: time.Hour, creation: time.Second})
+	return started
+}
+
+func startServer(t *testing.T) string {
+	t.Helper()
+	handler, err := newServer(&pod.Runtime{Pod: demoPod(t)}, settings{idle: time.Hour, creation: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,11 +22,7 @@ import (
 // startTLS is the peer in TLS, for who bears a token, and the certificate of its CA.
 func startTLS(t *testing.T) (addr string, ca []byte) {
 	t.Helper()
-	demo, err := pod.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler, err := newServer(&pod.Runtime{Pod: demo}, settings{idle: time.Hour, creation: time.Second, token: "secret"})
+	handler, err := newServer(&pod.Runtime{Pod: demoPod(t)}, settings{idle: time.Hour, creation: time.Second, token: "secret"})
 	if err != nil {
 		t.Fatal(err)
 	}

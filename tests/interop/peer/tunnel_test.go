@@ -280,6 +280,7 @@ func pairAtOnce(conn httpstream.Connection, port int) (errors, data httpstream.S
 func TestSPDYRecut(t *testing.T) {
 	for _, name := range []string{"pod-recut-bytes", "pod-recut-merged", "pod-late-50"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			eachSPDY(t, func(t *testing.T, tunnelled bool) {
 				conn, err := dialSPDY(t, startServer(t), name, tunnelled)
 				if err != nil {
@@ -304,6 +305,7 @@ func TestSPDYRecut(t *testing.T) {
 // The same with a client that gives its stream up as it sees the end: on a long way frames are late all
 // the same, and one of five later streams or more hangs.
 func TestALongWayMakesFramesLate(t *testing.T) {
+	t.Parallel()
 	eachSPDY(t, func(t *testing.T, tunnelled bool) {
 		conn, err := dialSPDY(t, startServer(t), "pod-late-300", tunnelled)
 		if err != nil {

@@ -273,9 +273,8 @@ impl Peer {
 /// Starts the peer, and an old node before it if there is to be one.
 fn start(options: &PeerOptions) -> (Process, Option<Process>) {
     let node = options.old_node.then(|| Process::start("peer-old", &[], false));
-    let mut args = vec!["-print-pods".to_owned()];
-    args.extend(node.iter().map(|node| format!("-kubelet={}", node.addr)));
-    args.extend(options.args.iter().cloned());
+    let kubelet = node.iter().map(|node| format!("-kubelet={}", node.addr));
+    let args: Vec<_> = kubelet.chain(options.args.iter().cloned()).collect();
     (Process::start("peer", &args, options.tls), node)
 }
 

@@ -1,6 +1,6 @@
 //! The recordings in `tests/transcripts` of real clients in front of the real API server code, and of
-//! those in front of an old server. To make them again:
-//! `cargo test -p portway-interop --test record -- --ignored`.
+//! those in front of an old server or an old node. To make those that are missing:
+//! `cargo test -p portway-interop --test record -- --ignored`; with `RECORD=all`, all of them anew.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -76,11 +76,16 @@ fn a_recording_has_both_sides_from_the_upgrade_to_the_end() {
 #[ignore = "writes files"]
 fn write_transcripts() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../transcripts");
+    let path = |name: &str| folder.join(format!("{name}.txt"));
+    let all = std::env::var("RECORD").is_ok_and(|what| what == "all");
     for wanted in takes() {
+        if !all && wanted.names.iter().all(|name| path(name).exists()) {
+            continue;
+        }
         let texts = take(&wanted);
         assert_eq!(texts.len(), wanted.names.len(), "{:?}: {texts:#?}", wanted.names);
         for (name, text) in wanted.names.iter().zip(texts) {
-            std::fs::write(folder.join(format!("{name}.txt")), text).unwrap();
+            std::fs::write(path(name), text).unwrap();
         }
     }
 }
@@ -97,6 +102,12 @@ fn takes() -> Vec<Take> {
     let (kubectl, old) = (Client::Kubectl, Client::OldKubectl);
     let portway = Client::Portway(Protocol::Tunnel);
     let proxied = |take: Take| Take { peer: PeerOptions::new().proxied(), ..take };
+    let old_node = |take: Take| Take { peer: PeerOptions::new().old_node(), ..take };
+    let old_cluster = |take: Take| Take {
+        peer: PeerOptions::new().old_node().every_pod("pod-no-tunnel"),
+        ..take
+    };
+    let gorilla = Client::Gorilla;
     let idle = Duration::from_millis(500);
     vec![
         // The API server's tunnel in front of the streaming server.
@@ -120,9 +131,29 @@ fn takes() -> Vec<Take> {
             ..new(&["spdy-kubectl-1.30-goaway"], old, "pod-no-tunnel", &[8080], echo_and_wait)
         },
         // v4 through the API server's pass-through proxy.
-        proxied(new(&["v4-proxied-echo"], Client::Gorilla, "demo", &[8080], echo)),
-        proxied(new(&["v4-proxied-refused"], Client::Gorilla, "demo", &[8085], nothing)),
-        proxied(new(&["v4-proxied-pod-reset"], Client::Gorilla, "demo", &[8083], one_byte)),
+        proxied(new(&["v4-proxied-echo"], gorilla, "demo", &[8080], echo)),
+        proxied(new(&["v4-proxied-refused"], gorilla, "demo", &[8085], nothing)),
+        proxied(new(&["v4-proxied-pod-reset"], gorilla, "demo", &[8083], one_byte)),
+        // A node of 1.28 behind an API server of today ...
+        old_node(new(&["tunnel-node-1.28-kubectl-echo"], kubectl, "demo", &[8080], echo)),
+        old_node(new(&["tunnel-node-1.28-kubectl-refused"], kubectl, "demo", &[8085], nothing)),
+        old_node(new(&["tunnel-node-1.28-kubectl-pod-reset"], kubectl, "demo", &[8083], one_byte)),
+        old_node(new(&["tunnel-node-1.28-kubectl-parallel"], kubectl, "demo", &[8080], parallel)),
+        old_node(new(&["tunnel-node-1.28-portway-echo"], portway, "demo", &[8080], echo)),
+        old_node(new(&["tunnel-node-1.28-portway-refused"], portway, "demo", &[8085], nothing)),
+        // ... and of its own time.
+        old_cluster(new(&["spdy-node-1.28-kubectl-1.30-echo"], old, "demo", &[8080], echo)),
+        old_cluster(new(&["spdy-node-1.28-kubectl-1.30-refused"], old, "demo", &[8085], nothing)),
+        old_cluster(new(
+            &["spdy-node-1.28-kubectl-1.30-pod-reset"],
+            old,
+            "demo",
+            &[8083],
+            one_byte,
+        )),
+        old_cluster(new(&["v4-node-1.28-echo"], gorilla, "demo", &[8080], echo)),
+        old_cluster(new(&["v4-node-1.28-refused"], gorilla, "demo", &[8085], nothing)),
+        old_cluster(new(&["v4-node-1.28-pod-reset"], gorilla, "demo", &[8083], one_byte)),
     ]
 }
 

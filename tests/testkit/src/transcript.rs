@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn every_transcript_parses() {
         let all = Transcript::load_all("");
-        assert!(all.len() >= 39, "{}", all.len());
+        assert!(all.len() >= 53, "{}", all.len());
         let echo = Transcript::load("v4-echo");
         assert_eq!(
             echo.entries[0],

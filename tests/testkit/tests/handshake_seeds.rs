@@ -29,12 +29,23 @@ fn requests() {
         let headers = transcript.request[1..].join("\n");
         let server = if transcript.name.starts_with("tunnel-") { ALL } else { NO_TUNNEL };
         // Recordings of one kind share their request.
-        let name =
-            ["v4-base64", "v4-n", "v4-o", "v4-t", "v4-", "tunnel-", "spdy-kubectl", "refused-"]
-                .into_iter()
-                .find(|prefix| transcript.name.starts_with(prefix))
-                .map(|prefix| if prefix == "refused-" { &*transcript.name } else { prefix })
-                .unwrap();
+        let name = [
+            "v4-base64",
+            "v4-node",
+            "v4-n",
+            "v4-o",
+            "v4-t",
+            "v4-",
+            "tunnel-node",
+            "tunnel-",
+            "spdy-kubectl",
+            "spdy-node",
+            "refused-",
+        ]
+        .into_iter()
+        .find(|prefix| transcript.name.starts_with(prefix))
+        .map(|prefix| if prefix == "refused-" { &*transcript.name } else { prefix })
+        .unwrap();
         write(name.trim_end_matches('-'), format!("{server}{line}\n{headers}\n{key}"));
     }
     let websocket = format!(

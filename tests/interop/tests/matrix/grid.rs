@@ -67,14 +67,16 @@ impl Grid {
         Self { runtimes }
     }
 
-    /// In the order in which they run: a listener serves one scenario of the load after the other.
+    /// Those there are, in the order in which they run: a listener serves one scenario of the load after
+    /// the other.
     pub(crate) fn cells(&self) -> impl Iterator<Item = Cell> {
         let scenarios = self.scenarios().len();
-        (0..self.runtimes.len()).flat_map(move |runtime| {
+        let all = (0..self.runtimes.len()).flat_map(move |runtime| {
             (0..FORMS.len()).flat_map(move |form| {
                 (0..scenarios).map(move |scenario| Cell { runtime, form, scenario })
             })
-        })
+        });
+        all.filter(|cell| self.missing(*cell).is_none())
     }
 
     pub(crate) fn scenarios(&self) -> &[Scenario] {

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod grid;
+mod part;
 mod scenarios;
 mod table;
 
@@ -23,12 +24,13 @@ use portway_interop::require_go;
 use portway_runtimes::{AsyncStdGlobal, SmolGlobal, TokioThreads};
 
 use crate::grid::{Cell, Grid};
+use crate::part::Part;
 use crate::scenarios::scenarios;
 use crate::table::Table;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
-    // Some scenarios look at the whole process, and all of them want the machine to themselves.
+    // One at a time in each process.
     args.test_threads = Some(1);
     let grid = Arc::new(Grid::new([
         ("tokio", scenarios::<TokioThreads>()),
@@ -39,33 +41,41 @@ fn main() -> ExitCode {
         eprintln!("{problem}");
         return ExitCode::FAILURE;
     }
-    if !args.list && !require_go() {
-        return ExitCode::SUCCESS;
-    }
-    let table = Arc::new(Table::default());
-    let trials = grid.cells().filter(|cell| grid.missing(*cell).is_none());
-    let trials = trials.map(|cell| trial(cell, &grid, &table)).collect();
-    let start = Instant::now();
-    let conclusion = libtest_mimic::run(&args, trials);
     if args.list {
+        let _ =
+            libtest_mimic::run(&args, grid.cells().map(|cell| trial(cell, &grid, None)).collect());
         return ExitCode::SUCCESS;
     }
+    if !require_go() {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(part) = Part::of_this_process() {
+        let part = Arc::new(part);
+        let cells = grid.cells().filter(|cell| cell.runtime == part.runtime);
+        let trials = cells.map(|cell| trial(cell, &grid, Some(&part))).collect();
+        return libtest_mimic::run(&args, trials).exit_code();
+    }
+    let mut table = Table::default();
+    let start = Instant::now();
+    let all_well = part::run_all(&grid, &mut table);
     let all_asked_for = args.filter.is_none() && args.skip.is_empty() && !args.ignored;
     let gaps = table.print(&grid, start.elapsed(), !all_asked_for);
     if all_asked_for && gaps > 0 {
         eprintln!("{gaps} cells are missing without a reason");
         return ExitCode::FAILURE;
     }
-    conclusion.exit_code()
+    if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn trial(cell: Cell, grid: &Arc<Grid>, table: &Arc<Table>) -> Trial {
-    let (grid, table) = (Arc::clone(grid), Arc::clone(table));
+fn trial(cell: Cell, grid: &Arc<Grid>, part: Option<&Arc<Part>>) -> Trial {
+    let (grid, part) = (Arc::clone(grid), part.cloned());
     let (name, later) = (grid.name(cell), !grid.is_in_part(cell));
     let run = move || {
         let start = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| grid.run(cell)));
-        table.note(cell, outcome.is_ok(), start.elapsed());
+        if let Some(part) = &part {
+            part.note(cell, outcome.is_ok(), start.elapsed());
+        }
         outcome.map_err(|panic| Failed::from(words_of(&*panic)))
     };
     Trial::test(name, run).with_ignored_flag(later)

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::common::FORMS;
@@ -8,18 +7,17 @@ use crate::grid::{Cell, Grid};
 /// What came of the cells that ran.
 #[derive(Default)]
 pub(crate) struct Table {
-    ran: Mutex<BTreeMap<Cell, (bool, Duration)>>,
+    ran: BTreeMap<Cell, (bool, Duration)>,
 }
 
 impl Table {
-    pub(crate) fn note(&self, cell: Cell, kept: bool, took: Duration) {
-        let mut ran = self.ran.lock().unwrap_or_else(PoisonError::into_inner);
-        ran.insert(cell, (kept, took));
+    pub(crate) fn note(&mut self, cell: Cell, kept: bool, took: Duration) {
+        self.ran.insert(cell, (kept, took));
     }
 
-    /// Prints it, or with `ran_only` the scenarios of which anything ran; returns how many cells did not run that should have, had no filter been given.
+    /// Prints it, or with `ran_only` the scenarios of which anything ran; returns how many cells did not
+    /// run that should have, had no filter been given.
     pub(crate) fn print(&self, grid: &Grid, took: Duration, ran_only: bool) -> usize {
-        let ran = self.ran.lock().unwrap_or_else(PoisonError::into_inner);
         let forms: Vec<_> = FORMS.iter().map(ToString::to_string).collect();
         println!("In each column: {}.", forms.join(", "));
         println!(
@@ -40,14 +38,14 @@ impl Table {
                 let mut column = String::new();
                 for form in 0..FORMS.len() {
                     let cell = Cell { runtime, form, scenario: i };
-                    let mark = match ran.get(&cell) {
+                    let mark = match self.ran.get(&cell) {
                         Some((true, _)) => '+',
                         Some((false, _)) => 'X',
                         None if grid.missing(cell).is_some() => '-',
                         None if !grid.is_in_part(cell) => '.',
                         None => '?',
                     };
-                    seconds += ran.get(&cell).map_or(0.0, |(_, took)| took.as_secs_f64());
+                    seconds += self.ran.get(&cell).map_or(0.0, |(_, took)| took.as_secs_f64());
                     gaps += usize::from(mark == '?');
                     *marks.entry(mark).or_insert(0) += 1;
                     column.push(mark);

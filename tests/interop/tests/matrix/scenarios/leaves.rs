@@ -30,7 +30,7 @@ pub(crate) fn nothing_is_left<T: TestRuntime>(form: Protocol) {
     drop(busy);
     runtime.block_on(listening.shutdown(Duration::from_secs(2)));
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(8), "the end took {took:?}");
+    assert!(took < Duration::from_secs(20), "the end took {took:?}");
     let patience = Instant::now() + Duration::from_secs(20);
     while peer.stats().live_pod_relays > 0 || peer.stats().live_upgrades > 0 {
         assert!(Instant::now() < patience, "left at the server: {:?}", peer.stats());

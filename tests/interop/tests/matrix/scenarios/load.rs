@@ -99,7 +99,7 @@ impl<T: TestRuntime> Site<T> {
 
     fn target(&self) -> Target {
         let target = self.opened.target().watching(std::process::id());
-        // Other builds may want the same two cores.
-        target.promptness(Duration::from_secs(10))
+        // The other runtimes want the same two cores, and so may other builds.
+        target.promptness(Duration::from_secs(20))
     }
 }
