@@ -9,5 +9,7 @@ mod half_close;
 mod process;
 mod refused;
 mod signals;
+#[cfg(unix)]
+mod unix_socket;
 mod usage;
 mod v4_server;
