@@ -81,6 +81,8 @@ impl Cluster {
         if let Some(wait) = args.request_timeout {
             config.connect_timeout = config.connect_timeout.map(|connect| connect.min(wait));
         }
+        // Forwards try again by themselves, and only what is worth it.
+        config.default_retry = false;
         warn_of_a_token(&config);
         let namespace = config.default_namespace.clone();
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();

@@ -16,6 +16,16 @@ impl Failure {
         Self { text: error.to_string(), code: 1 }
     }
 
+    /// What was asked for makes no sense: exit code 2.
+    pub(crate) fn usage(error: impl fmt::Display) -> Self {
+        Self { text: error.to_string(), code: 2 }
+    }
+
+    /// With another exit code.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
     /// Says it, and how the process ends.
     pub(crate) fn report(self) -> ExitCode {
         output::error(self.text);

@@ -1,4 +1,5 @@
 use std::io;
+use std::process::ExitCode;
 
 /// SIGINT and SIGTERM, from the moment this was made: they do not end the process any more.
 #[derive(Debug)]
@@ -7,6 +8,23 @@ pub(crate) struct Interrupts {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    /// That of a process that it ends at once.
+    pub(crate) fn exit_code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        })
+    }
 }
 
 impl Interrupts {
@@ -20,12 +38,12 @@ impl Interrupts {
         })
     }
 
-    /// Waits for the next one. Returns the exit code of a process that it ends at once.
+    /// Waits for the next one.
     #[cfg(unix)]
-    pub(crate) async fn next(&mut self) -> u8 {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => 130,
-            _ = self.terminate.recv() => 143,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
         }
     }
 
@@ -35,12 +53,12 @@ impl Interrupts {
         Ok(Self {})
     }
 
-    /// Waits for the next one. Returns the exit code of a process that it ends at once.
+    /// Waits for the next one.
     #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) -> u8 {
+    pub(crate) async fn next(&mut self) -> Signal {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-        130
+        Signal::Interrupt
     }
 }

@@ -14,7 +14,7 @@ use crate::wanted::{Wanted, from_line};
 /// Exit codes: 0 after an interrupt, 1 when it did not work, 2 when the command line makes no sense.
 #[derive(Debug, Parser)]
 #[command(name = "portway", version, args_conflicts_with_subcommands = true)]
-#[command(subcommand_negates_reqs = true)]
+#[command(subcommand_negates_reqs = true, args_override_self = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     other: Option<Other>,
@@ -83,7 +83,11 @@ fn explain(mut error: clap::Error) -> ExitCode {
     }
     let text = error.render().to_string();
     let said = text.split("\n\n").map(str::trim).filter(|part| {
-        !part.is_empty() && !part.starts_with("Usage:") && !part.starts_with("For more information")
+        !part.is_empty()
+            && !part.starts_with("Usage:")
+            && !part.starts_with("For more information")
+            // Of what stands behind `--` something else is made.
+            && !part.contains("as a value, use '-- ")
     });
     let said: Vec<&str> = said.map(|part| part.trim_start_matches("error: ")).collect();
     output::error(format_args!("{} (see portway --help)", said.join("; ")));

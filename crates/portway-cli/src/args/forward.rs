@@ -1,3 +1,5 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
@@ -24,20 +26,36 @@ pub(crate) struct ForwardArgs {
 
     /// Local addresses to listen on, separated by commas: IP addresses, or localhost for 127.0.0.1
     /// and ::1, of which one is enough
-    #[arg(long, value_delimiter = ',', default_value = "localhost", action = ArgAction::Set)]
+    #[arg(long, value_delimiter = ',', default_value = "localhost", action = ArgAction::Append)]
     pub(crate) address: Vec<Address>,
 
     /// How long to wait for a pod when there is none at first, such as 30s or 1m30s
     #[arg(long, value_name = "DURATION", default_value = "1m0s", value_parser = duration)]
     pub(crate) pod_running_timeout: Duration,
 
-    #[command(flatten)]
-    policies: PolicyArgs,
-
     /// Do not ask the server before saying that the ports are ready. Where it speaks v4, asking shows
     /// the program in the pod one connection that ends at once; otherwise the pod notices nothing
     #[arg(long)]
     pub(crate) no_probe: bool,
+
+    #[command(flatten)]
+    policies: PolicyArgs,
+
+    /// Be the connection: what comes from standard input goes to the one port that is given, and what
+    /// it says to standard output. `ssh -o ProxyCommand='portway pod/box 22 --stdio' box`
+    #[arg(long, conflicts_with_all = ["ports_file", "command", "output", "quiet"])]
+    pub(crate) stdio: bool,
+
+    /// Write the ports that are open to this file, as JSON, when all of them are; it is there whole or
+    /// not at all, and gone with the command
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ports_file: Option<PathBuf>,
+
+    /// Run this once all ports are open, and end with its exit code. In its environment: PORTWAY_PORT
+    /// and PORTWAY_ADDR for the first port, and for each, such as svc/web http, PORTWAY_WEB_HTTP_PORT
+    /// and PORTWAY_WEB_HTTP_ADDR
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -48,6 +66,7 @@ pub(crate) struct ForwardArgs {
 
 /// What is said, and how.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// What goes to stdout: kubectl's words, or one JSON object a line for each event
     #[arg(

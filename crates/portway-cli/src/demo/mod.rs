@@ -44,7 +44,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::install().map_err(Failure::new)?;
     let demo = tokio::select! {
         demo = Demo::show(&args) => demo?,
-        code = interrupts.next() => return Ok(ExitCode::from(code)),
+        signal = interrupts.next() => return Ok(signal.exit_code()),
     };
     if !args.serve {
         // Sessions linger for as long as pods may still answer; here everything was answered.

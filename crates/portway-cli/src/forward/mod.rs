@@ -1,35 +1,47 @@
 //! Opens what is wanted and keeps it.
 
+mod command;
 mod open;
+mod ports;
+mod ports_file;
+mod stdio;
 mod told;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portway_tokio::Listening;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::command::Running;
 pub(crate) use self::open::{OpenError, Opened, Opening};
+use self::ports_file::PortsFile;
 pub(crate) use self::told::{Told, reason};
 use crate::access::Access;
 use crate::args::ForwardArgs;
 use crate::args::value::Reconnect;
 use crate::event::What;
 use crate::failure::Failure;
-use crate::interrupt::Interrupts;
+use crate::interrupt::{Interrupts, Signal};
 use crate::report::{Reporter, Teller, Words, of};
 use crate::wanted::Wanted;
 
 /// How long connections may go on after the first interrupt.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// `portway TARGET PORT...`: forwards until it is interrupted.
+/// `portway TARGET PORT...`: forwards until it is interrupted, or until a command has ended.
 pub(crate) async fn run(args: ForwardArgs, wanted: Vec<Wanted>) -> Result<ExitCode, Failure> {
+    if args.stdio {
+        return stdio::run(args, &wanted).await;
+    }
     let interrupts = Interrupts::install().map_err(Failure::new)?;
-    let reporter = Reporter::start(of(args.output, Words::Stdout));
+    // A command has stdout for itself.
+    let words = if args.command.is_empty() { Words::Stdout } else { Words::Stderr };
+    let reporter = Reporter::start(of(args.output, words));
     let teller = reporter.teller();
-    let ended = keep(args, wanted, &reporter, interrupts).await;
+    let ended = keep(&args, &wanted, &reporter, interrupts).await;
     if let Err(failure) = &ended {
         teller.tell(What::Error { error: failure.to_string() });
     }
@@ -40,31 +52,36 @@ pub(crate) async fn run(args: ForwardArgs, wanted: Vec<Wanted>) -> Result<ExitCo
 
 /// Opens, serves and stops.
 async fn keep(
-    args: ForwardArgs,
-    wanted: Vec<Wanted>,
+    args: &ForwardArgs,
+    wanted: &[Wanted],
     reporter: &Reporter,
     mut interrupts: Interrupts,
 ) -> Result<ExitCode, Failure> {
     let teller = reporter.teller();
-    let opening = Opening {
-        pod_running_timeout: args.pod_running_timeout,
-        probe: !args.no_probe,
-        leave_out: true,
-    };
-    let mut access = Access::new(args.access);
+    let mut access = Access::new(args.access.clone());
+    let opening = Opening::of(args);
     let opened = tokio::select! {
-        opened = open_all(&opening, &wanted, &mut access, &teller) => opened.map_err(Failure::new)?,
-        _ = interrupts.next() => return Ok(ExitCode::SUCCESS),
+        opened = open_all(&opening, wanted, &mut access, &teller) => {
+            opened.map_err(Failure::new)?
+        }
+        signal = interrupts.next() => return Ok(match args.command.as_slice() {
+            [] => ExitCode::SUCCESS,
+            // It has not done what it was to do.
+            _ => signal.exit_code(),
+        }),
     };
     for opened in &opened {
         opened.tell(&teller);
     }
     teller.tell(What::Ready);
+    let path = args.ports_file.as_deref();
+    let _ports_file = path.map(|path| PortsFile::write(path, &opened)).transpose()?;
+    let mut running = Running::start(&args.command, &opened)?;
     let (lose, mut lost) = mpsc::channel(1);
     let mut tellers = JoinSet::new();
     let mut listening = Vec::new();
-    for (opened, wanted) in opened.into_iter().zip(&wanted) {
-        let told = Told::new(opened.forward, opened.remotes);
+    for (opened, wanted) in opened.into_iter().zip(wanted) {
+        let told = Told::new(Arc::clone(&opened.forward), opened.remotes);
         let lose = lose.clone();
         let ends = wanted.policies.reconnect == Reconnect::Off;
         let lose = move || {
@@ -74,18 +91,35 @@ async fn keep(
             }
         };
         tellers.spawn(told.tell(opened.events, teller.clone(), lose));
-        listening.push((wanted.name.as_str().into(), opened.listening));
+        listening.push((opened.forward, opened.listening));
     }
-    tokio::select! {
-        _ = interrupts.next() => {}
-        Some(()) = lost.recv() => return Err(Failure::new("lost connection to pod")),
-        () = progress(&listening, reporter) => {}
-    }
+    let ended = tokio::select! {
+        ended = work(running.as_mut(), &mut interrupts) => ended?,
+        Some(()) = lost.recv() => {
+            if let Some(running) = &running {
+                running.signal(Signal::Terminate);
+            }
+            return Err(Failure::new("lost connection to pod"));
+        }
+        () = progress(&listening, reporter) => None,
+    };
     let listening = listening.into_iter().map(|(_, listening)| listening).collect();
     let code = stop(listening, &teller, interrupts).await;
     // Who was told of nothing more to come has told the rest.
     while tellers.join_next().await.is_some() {}
-    Ok(code)
+    Ok(ended.unwrap_or(code))
+}
+
+/// Waits for the end of the command, or for an interrupt if there is none.
+async fn work(
+    running: Option<&mut Running>,
+    interrupts: &mut Interrupts,
+) -> Result<Option<ExitCode>, Failure> {
+    if let Some(running) = running {
+        return running.finish(interrupts).await.map(Some);
+    }
+    interrupts.next().await;
+    Ok(None)
 }
 
 async fn open_all(
@@ -102,7 +136,7 @@ async fn open_all(
 }
 
 /// Tells how much has moved, as often as somebody wants to know. Never returns.
-async fn progress(forwards: &[(std::sync::Arc<str>, Listening)], reporter: &Reporter) {
+async fn progress(forwards: &[(Arc<str>, Listening)], reporter: &Reporter) {
     let Some(pause) = reporter.progress() else { return std::future::pending().await };
     let teller = reporter.teller();
     loop {
@@ -110,7 +144,7 @@ async fn progress(forwards: &[(std::sync::Arc<str>, Listening)], reporter: &Repo
         for (forward, listening) in forwards.iter().filter(|_| teller.has_room()) {
             let stats = listening.stats();
             teller.tell(What::Progress {
-                forward: std::sync::Arc::clone(forward),
+                forward: Arc::clone(forward),
                 open: stats.open,
                 accepted: stats.accepted,
                 bytes_up: stats.bytes_up,
@@ -137,7 +171,7 @@ pub(crate) async fn stop(
                 Some(connections) => cut += connections.unwrap_or(0),
                 None => break,
             },
-            code = interrupts.next() => return ExitCode::from(code),
+            signal = interrupts.next() => return signal.exit_code(),
         }
     }
     teller.tell(What::Stopped { cut });

@@ -9,7 +9,9 @@ use portway_tokio::{
     ConnectError, Connector, Events, ListenError, Listening, Mapping, Port, PortForward, Tokio,
 };
 
+use super::ports::{OpenPort, open_ports};
 use crate::access::{Access, AccessError, Cluster};
+use crate::args::ForwardArgs;
 use crate::args::value::on;
 use crate::event::What;
 use crate::report::Teller;
@@ -21,6 +23,7 @@ pub(crate) struct Opened {
     pub(crate) forward: Arc<str>,
     pub(crate) namespace: Arc<str>,
     pub(crate) target: String,
+    pub(crate) ports: Vec<OpenPort>,
     pub(crate) listening: Listening,
     /// From the beginning on.
     pub(crate) events: Events,
@@ -65,16 +68,14 @@ impl Opening {
         let namespace: Arc<str> = wanted.namespace.as_deref().unwrap_or(&cluster.namespace).into();
         let forward: Arc<str> = wanted.name.as_str().into();
         let connector = self.connector(wanted, &cluster, &namespace);
-        let mappings = match plain(wanted).filter(|_| !self.probe) {
-            Some(mappings) => mappings,
-            None => connector.mappings(&wanted.ports).await?,
-        };
+        let mappings = self.mappings(wanted, &connector).await?;
         let mappings: Vec<_> = mappings.into_iter().map(|it| on(it, &wanted.addresses)).collect();
         let remotes = remotes(&connector, &wanted.destination, &mappings).await?;
         let shown = |port: Port| remotes.get(&port).copied().unwrap_or(port).get();
         let options = wanted.policies.options(cluster.request_timeout());
         let runtime = Tokio::current();
         let mut left = mappings;
+        let mut specs = wanted.ports.clone();
         let listening = loop {
             let opened = runtime.listen(connector.clone(), left.clone(), options.clone());
             let source = match opened.await {
@@ -85,6 +86,7 @@ impl Opening {
                 return Err(OpenError::Listen { source });
             };
             let mapping = left.remove(at);
+            specs.remove(at);
             let remote = shown(mapping.remote());
             let error = unable(port, &source);
             let forward = Arc::clone(&forward);
@@ -99,7 +101,30 @@ impl Opening {
             tracing::debug!(form = %probe.form, took = ?probe.took, "the server agrees");
         }
         let target = wanted.destination.to_string();
-        Ok(Opened { forward, namespace, target, listening, events, remotes })
+        let ports = open_ports(&specs, listening.bound(), |bound| shown(bound.remote));
+        Ok(Opened { forward, namespace, target, ports, listening, events, remotes })
+    }
+
+    /// What a command line says of it.
+    pub(crate) fn of(args: &ForwardArgs) -> Self {
+        Self {
+            pod_running_timeout: args.pod_running_timeout,
+            probe: !args.no_probe,
+            // A program that is told of ports counts on all of them.
+            leave_out: args.command.is_empty() && args.ports_file.is_none(),
+        }
+    }
+
+    /// What to listen on; the server is asked if it has to be.
+    pub(crate) async fn mappings(
+        &self,
+        wanted: &Wanted,
+        connector: &TargetConnector<KubeApi, Tokio>,
+    ) -> Result<Vec<Mapping>, LookupError> {
+        match plain(wanted).filter(|_| !self.probe) {
+            Some(mappings) => Ok(mappings),
+            None => connector.mappings(&wanted.ports).await,
+        }
     }
 
     /// The way to a target.

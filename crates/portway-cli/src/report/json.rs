@@ -1,10 +1,17 @@
-use super::Report;
+use super::{Report, Words};
 use crate::event::{Event, What};
-use crate::output;
 
-/// One JSON object a line on stdout: the [`Event`] as it is.
+/// One JSON object a line: the [`Event`] as it is.
 #[derive(Debug)]
-pub(crate) struct Json;
+pub(super) struct Json {
+    words: Words,
+}
+
+impl Json {
+    pub(super) const fn new(words: Words) -> Self {
+        Self { words }
+    }
+}
 
 impl Report for Json {
     fn tell(&mut self, event: &Event) {
@@ -12,7 +19,7 @@ impl Report for Json {
             return;
         }
         if let Ok(text) = serde_json::to_string(event) {
-            output::line(text);
+            self.words.say(text);
         }
     }
 }

@@ -26,12 +26,12 @@ pub(crate) trait Report: Send {
     }
 }
 
-/// What the command line asks for, with kubectl's words going to `words`.
+/// What the command line asks for, with what would go to stdout going to `words`.
 pub(crate) fn of(args: OutputArgs, words: Words) -> Box<dyn Report> {
     match args {
         OutputArgs { quiet: true, .. } => Box::new(Text::new(Words::Nowhere)),
         OutputArgs { output: Output::Text, .. } => Box::new(Text::new(words)),
-        OutputArgs { output: Output::Json, .. } => Box::new(Json),
+        OutputArgs { output: Output::Json, .. } => Box::new(Json::new(words)),
     }
 }
 

@@ -18,31 +18,33 @@ pub(crate) struct Text {
 pub(crate) enum Words {
     Stdout,
     /// Where stdout is somebody else's.
-    #[allow(dead_code, reason = "for -- CMD")]
     Stderr,
     Nowhere,
+}
+
+impl Words {
+    /// One line.
+    pub(super) fn say(self, text: impl Display) {
+        match self {
+            Self::Stdout => output::line(text),
+            Self::Stderr => output::note(text),
+            Self::Nowhere => {}
+        }
+    }
 }
 
 impl Text {
     pub(crate) const fn new(words: Words) -> Self {
         Self { words }
     }
-
-    fn say(&self, text: impl Display) {
-        match self.words {
-            Words::Stdout => output::line(text),
-            Words::Stderr => output::note(text),
-            Words::Nowhere => {}
-        }
-    }
 }
 
 impl Report for Text {
     fn tell(&mut self, event: &Event) {
         match &event.what {
-            What::Listening { local, remote, .. } => self.say(forwarding(local, *remote)),
+            What::Listening { local, remote, .. } => self.words.say(forwarding(local, *remote)),
             What::Unopened { error, .. } => output::note(error),
-            What::Accepted { local, .. } => self.say(handling(local)),
+            What::Accepted { local, .. } => self.words.say(handling(local)),
             What::Failed { connection, local, remote, error, .. } => {
                 output::note(format_args!("{}: {error}", name(*connection, local, *remote)));
             }

@@ -1,52 +1,51 @@
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
 use std::thread;
 
-use portway_server::{LocalPod, LocalPods, Server, Serving};
-use portway_tokio::{Port, RelayRules, Tokio};
+use portway_testcluster::{Builder, Program, TestCluster};
+use portway_tokio::{RelayRules, Tokio};
 use tokio::runtime::Runtime;
 
-/// portway's own server, with a pod `web` whose port 80 is an echo and which refuses all others.
+/// A cluster in this process, with a pod `web` whose port 80 (`http`) is an echo and which refuses all
+/// others.
 pub(crate) struct Cluster {
     // Before the runtime it runs on.
-    serving: Serving,
+    cluster: TestCluster,
     _runtime: Runtime,
 }
 
 impl Cluster {
+    /// In plain HTTP, as behind `kubectl proxy`.
     pub(crate) fn start() -> Self {
-        let http = Port::new(80).expect("not zero");
-        Self::with_pod(LocalPod::closed().with_port(http, echo()), RelayRules::RUNTIME)
+        Self::with_program(Program::echo(), RelayRules::RUNTIME)
     }
 
-    /// With `pod` as `web`, and what its container runtime does at the end of one direction.
-    pub(crate) fn with_pod(pod: LocalPod, rules: RelayRules) -> Self {
+    /// With this program behind the port, and what its container runtime does at the end of one
+    /// direction.
+    pub(crate) fn with_program(program: Program, rules: RelayRules) -> Self {
+        Self::build(TestCluster::builder().rules(rules), program)
+    }
+
+    pub(crate) fn build(builder: Builder, program: Program) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let tokio = Tokio::new(runtime.handle().clone());
-        let pods = LocalPods::new(tokio.clone()).with("default", "web", pod);
-        let server = Server::new(tokio, pods).with_rules(rules);
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let serving = runtime.block_on(server.listen(anywhere)).expect("a port");
-        Self { serving, _runtime: runtime }
+        let cluster = runtime.block_on(builder.start(&tokio)).expect("a port");
+        cluster.pod("web").label("app", "web").port("http", 80, program).create();
+        Self { cluster, _runtime: runtime }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.serving.local_addr())
+        self.cluster.url()
     }
 }
 
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || {
-                let mut reader = stream.try_clone()?;
-                std::io::copy(&mut reader, &mut &stream)
-            });
-        }
-    });
-    address
+impl Deref for Cluster {
+    type Target = TestCluster;
+
+    fn deref(&self) -> &TestCluster {
+        &self.cluster
+    }
 }
 
 /// Sends bytes through the local port, and expects them back.

@@ -1,11 +1,12 @@
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use crate::front;
 use crate::process::PATIENCE;
 
-/// A server that answers every request with the same bytes.
+/// A server that answers with the same bytes.
 pub(crate) struct FakeServer {
     address: SocketAddr,
     requests: Receiver<String>,
@@ -20,8 +21,17 @@ pub(crate) enum Then {
 }
 
 impl FakeServer {
+    /// To everything, also to what is asked before a forward.
     pub(crate) fn start(answer: impl Into<Vec<u8>>, then: Then) -> Self {
-        let answer = answer.into();
+        Self::serve(answer.into(), then, false)
+    }
+
+    /// To forwards; the pod is there when it is asked for.
+    pub(crate) fn forwards(answer: impl Into<Vec<u8>>, then: Then) -> Self {
+        Self::serve(answer.into(), then, true)
+    }
+
+    fn serve(answer: Vec<u8>, then: Then, front: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let (sender, requests) = channel();
@@ -30,7 +40,11 @@ impl FakeServer {
                 let (answer, sender) = (answer.clone(), sender.clone());
                 thread::spawn(move || {
                     let mut stream = stream?;
-                    let _ = sender.send(head(&mut stream)?);
+                    let head = front::head(&mut stream)?;
+                    if front && front::answer(&head, &mut stream)? {
+                        return Ok(0);
+                    }
+                    let _ = sender.send(head);
                     stream.write_all(&answer)?;
                     match then {
                         Then::Close => stream.shutdown(std::net::Shutdown::Write)?,
@@ -44,15 +58,16 @@ impl FakeServer {
         Self { address, requests }
     }
 
-    /// Answers with a status line, and a body of this type.
+    /// Answers forwards with a status line, and a body of this type.
     pub(crate) fn refusing(status: &str, kind: &str, body: &str) -> Self {
         let len = body.len();
-        let head =
-            format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\r\n");
-        Self::start(head + body, Then::Hold)
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
+        );
+        Self::forwards(head + body, Then::Hold)
     }
 
-    /// Answers as an API server does.
+    /// Answers forwards as an API server does.
     pub(crate) fn status(code: u16, reason: &str, message: &str) -> Self {
         let message = message.replace('"', "\\\"");
         let body = format!(
@@ -76,14 +91,4 @@ impl FakeServer {
         let mut requests = std::iter::from_fn(|| Some(self.request()));
         requests.find(|it| it.contains("v4.channel.k8s.io")).expect("endless")
     }
-}
-
-fn head(stream: &mut TcpStream) -> std::io::Result<String> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
 }

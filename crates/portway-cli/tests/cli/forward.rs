@@ -1,6 +1,8 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+use portway_testcluster::{Program, TestCluster, User};
+
 use crate::cluster::{Cluster, expect_echo};
 use crate::process::{PATIENCE, Portway};
 
@@ -91,10 +93,9 @@ fn a_server_that_goes_away_ends_connections_and_not_the_command() {
     let mut late = TcpStream::connect(local).unwrap();
     late.set_read_timeout(Some(PATIENCE)).unwrap();
     assert!(late.read(&mut [0]).is_err(), "it is reset");
-    assert_eq!(
-        portway.stderr.next(),
-        format!("connection 2 ({local} -> 80): cannot connect to {at}: {refused}")
-    );
+    let said = format!("cannot reach http://{at}: {refused}");
+    assert_eq!(portway.stderr.next(), format!("connections wait for a pod: {said}"));
+    assert_eq!(portway.stderr.next(), format!("connection 2 ({local} -> 80): {said}"));
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn without_a_probe_a_server_is_not_needed_before_a_program_connects() {
     let refused = TcpStream::connect(at).unwrap_err();
     assert_eq!(
         portway.stderr.next(),
-        format!("connection 1 ({local} -> 80): cannot connect to {at}: {refused}")
+        format!("connection 1 ({local} -> 80): cannot reach http://{at}: {refused}")
     );
 }
 
@@ -122,7 +123,8 @@ fn a_listener_that_everybody_can_reach_is_warned_of() {
 
 #[test]
 fn a_token_over_plain_http_is_warned_of_and_never_shown() {
-    let cluster = Cluster::start();
+    let builder = TestCluster::builder().token("hunter2", User::admin());
+    let cluster = Cluster::build(builder, Program::echo());
     let mut command = crate::process::command(&format!(
         "web :80 -vv --address 127.0.0.1 --server {}",
         cluster.url()

@@ -1,11 +1,11 @@
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use portway_server::LocalPod;
-use portway_tokio::{Port, RelayRules};
+use portway_testcluster::Program;
+use portway_tokio::RelayRules;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::cluster::Cluster;
 use crate::process::{PATIENCE, Portway};
@@ -20,7 +20,7 @@ fn a_program_that_ends_its_question_is_answered_at_once_when_ends_are_passed_on_
         let (cluster, ends) = reads_to_the_end();
         let (mut program, _portway) = ask(&cluster, "immediate", protocol);
         let asked = ends.recv_timeout(SOONER).expect("the end reaches the pod");
-        assert_eq!(asked, 3);
+        assert_eq!(asked, Some(3));
         assert_eq!(answer(&mut program), "it was 3", "{protocol}");
     }
 }
@@ -47,7 +47,7 @@ fn an_end_is_never_passed_on_when_the_command_line_says_so() {
         assert_eq!(end, Err(RecvTimeoutError::Timeout), "{protocol}");
         drop(portway);
         // The pod is reset, and not given an end that nobody wrote.
-        assert_eq!(ends.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected), "{protocol}");
+        assert_eq!(ends.recv_timeout(PATIENCE), Ok(None), "{protocol}");
     }
 }
 
@@ -72,22 +72,22 @@ fn on_v4_the_session_of_a_pod_that_owes_nothing_is_given_up_after_so_many_second
     ends.recv_timeout(SOONER).expect("the session ends");
 }
 
-/// A pod that answers once the question has ended, behind a runtime that passes ends on; it tells how
-/// long the question was.
-fn reads_to_the_end() -> (Cluster, Receiver<usize>) {
+/// A program that answers once the question has ended, behind a runtime that passes ends on; it tells how
+/// long the question was, unless it was reset.
+fn reads_to_the_end() -> (Cluster, Receiver<Option<usize>>) {
     let (sender, ends) = channel();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut question = Vec::new();
-        if let Ok(len) = stream.read_to_end(&mut question) {
-            sender.send(len).unwrap();
-            write!(stream, "it was {len}").unwrap();
+    let program = Program::new(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            let mut question = Vec::new();
+            let read = stream.read_to_end(&mut question).await;
+            let _ = sender.send(read.as_ref().ok().copied());
+            if let Ok(len) = read {
+                let _ = stream.write_all(format!("it was {len}").as_bytes()).await;
+            }
         }
     });
-    let pod = LocalPod::closed().with_port(Port::new(80).expect("not zero"), address);
-    (Cluster::with_pod(pod, RelayRules::FAITHFUL), ends)
+    (Cluster::with_program(program, RelayRules::FAITHFUL), ends)
 }
 
 /// A program that asks for something and ends its sending.

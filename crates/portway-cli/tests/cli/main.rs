@@ -2,13 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cluster;
+mod command;
 mod demo;
 mod fake_server;
 mod forward;
+mod front;
 mod half_close;
+mod ports_file;
 mod process;
 mod refused;
 mod signals;
+mod stdio;
 #[cfg(unix)]
 mod unix_socket;
 mod usage;

@@ -103,7 +103,7 @@ impl Lines {
 
     /// The next line.
     pub(crate) fn next(&self) -> String {
-        self.0.recv_timeout(PATIENCE).expect("a line")
+        self.0.recv_timeout(PATIENCE).expect("a line; is there an error on the other stream?")
     }
 
     /// All further lines, until the stream is closed.

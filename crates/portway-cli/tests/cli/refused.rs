@@ -16,7 +16,7 @@ fn expect(server: &FakeServer, error: &str) {
 fn expect_with(args: &str, server: &FakeServer, error: &str) {
     let at = server.address().to_string();
     let ended = run(&format!("web :80 {args} --server http://{at}"));
-    ended.expect_error(1, &format!("error: {}", error.replace("{}", &at)));
+    ended.expect_error(1, &format!("error: {}", error.replace("{}", &format!("http://{at}"))));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn something_that_is_no_api_server_is_said_to_be_none() {
     for answer in ["SSH-2.0-OpenSSH_9.9\r\n", "\0\0\0\0", "HTTP/9.9 101 Yes\r\n\r\n"] {
         expect(
             &FakeServer::start(answer, Then::Hold),
-            "{} did not answer in HTTP: invalid HTTP version parsed; is it an API server?",
+            "cannot reach {}: invalid HTTP version parsed",
         );
     }
 }
@@ -67,19 +67,16 @@ fn something_that_is_no_api_server_is_said_to_be_none() {
 #[test]
 fn silence_is_not_waited_for_forever() {
     expect_with(
-        "--timeout 0.3",
+        "--request-timeout 300ms",
         &FakeServer::start("", Then::Hold),
-        "{} did not answer the upgrade request within 0.3 s; is it an API server?",
+        "cannot get pod 'web' in namespace default: the API server did not answer within 0.3 s",
     );
 }
 
 #[test]
 fn a_server_that_hangs_up_is_named() {
     let server = FakeServer::start("", Then::Close);
-    expect(
-        &server,
-        "{} did not answer in HTTP: connection closed before message completed; is it an API server?",
-    );
+    expect(&server, "cannot reach {}: connection closed before message completed");
 }
 
 #[test]
@@ -90,7 +87,7 @@ fn a_web_server_is_not_believed() {
         &server,
         "{} refused to forward to pod web in namespace default: something on the way does not pass upgrades on (200 OK): <html>hello</html>; nothing but v4 was tried, as asked: another protocol may get through",
     );
-    let server = FakeServer::start(
+    let server = FakeServer::forwards(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
         Then::Hold,
     );
@@ -125,7 +122,7 @@ fn an_unreachable_server_is_named() {
     let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = TcpStream::connect(at).unwrap_err();
     let ended = run(&format!("web :80 --server http://{at}"));
-    ended.expect_error(1, &format!("error: cannot connect to {at}: {refused}"));
+    ended.expect_error(1, &format!("error: cannot reach http://{at}: {refused}"));
 }
 
 #[test]

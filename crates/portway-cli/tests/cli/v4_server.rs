@@ -8,6 +8,8 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Bytes, Message, WebSocket};
 
+use crate::front;
+
 /// The server's side of a session that a test can misuse: one port, on channels 0 and 1, written with
 /// an implementation of WebSocket that is not ours.
 pub(crate) struct V4Server {
@@ -20,7 +22,7 @@ pub(crate) struct Upgraded {
 }
 
 impl V4Server {
-    /// Runs the script for every session, the probe's as well.
+    /// Runs the script for every session, the probe's as well. The pod is there when it is asked for.
     pub(crate) fn start(script: impl Fn(&mut Upgraded) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -29,7 +31,13 @@ impl V4Server {
             for stream in listener.incoming() {
                 let script = Arc::clone(&script);
                 thread::spawn(move || {
-                    let Ok(stream) = stream else { return };
+                    let Ok(mut stream) = stream else { return };
+                    let asked = front::peek(&stream).unwrap_or_default();
+                    if !asked.contains("/portforward") {
+                        let _ = front::head(&mut stream);
+                        let _ = front::answer(&asked, &mut stream);
+                        return;
+                    }
                     let socket = tungstenite::accept_hdr(stream, choose_v4).expect("an upgrade");
                     let mut upgraded = Upgraded { socket };
                     script(&mut upgraded);

@@ -1,7 +1,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use portway_testcluster::{Program as InPod, TestCluster};
+use portway_testcluster::{Program as InPod, Rule, TestCluster};
 use portway_tokio::Tokio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -63,6 +63,17 @@ impl Place {
         pod("pending-a", "pending").pending().create();
         pod("done-a", "done").create().set_phase("Succeeded");
         pod("udp-a", "udp").create();
+        pod("web-z", "web").namespace("shop").create();
+        for (namespace, verbs, resource) in [
+            ("locked", &["get", "create"][..], "pods/portforward"),
+            ("listless", &["list"], "pods"),
+            ("blind", &["get"], "pods"),
+        ] {
+            pod("web-a", "web").namespace(namespace).create();
+            cluster.deployment("web", 0).namespace(namespace).create();
+            let rule = Rule::of("system:anonymous").verbs(verbs.iter().copied());
+            cluster.deny(rule.on(resource).within(namespace));
+        }
         let service = |name: &str| cluster.service(name).selector("app", "web");
         service("number").port("main", 80, a).create();
         service("named").port("web", 80, "http").port("adm", 81, "admin").create();
@@ -119,7 +130,7 @@ fn named(name: &str) -> InPod {
 fn on_both() -> ((TcpListener, TcpListener), u16) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() % 20_000;
-    loop {
+    for _ in 0..20_000 {
         let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = u16::try_from(10_000 + (first * 7 + next) % 20_000).unwrap();
         let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
@@ -128,6 +139,7 @@ fn on_both() -> ((TcpListener, TcpListener), u16) {
             return ((four, six), port);
         }
     }
+    panic!("no port is free on both 127.0.0.1 and ::1");
 }
 
 /// Ports that nobody listens on at the moment.

@@ -59,7 +59,7 @@ impl Program {
             command.args(["--server", &place.url()]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut running = Running::start(command.spawn().unwrap());
+        let mut running = Running::start(&mut command);
         let (mut leads_to, mut free) = (Vec::new(), Vec::new());
         while leads_to.len() < expected.leads_to.len() {
             let Some(line) = running.line() else { break };
@@ -92,6 +92,8 @@ impl Program {
 
 /// A process whose output is read.
 struct Running {
+    /// The command line.
+    what: String,
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
@@ -99,7 +101,9 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut child: Child) -> Self {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let what = format!("{command:?}");
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || {
@@ -112,7 +116,7 @@ impl Running {
             stderr.read_to_string(&mut text).unwrap();
             text
         });
-        Self { child, lines, said: Vec::new(), stderr }
+        Self { what, child, lines, said: Vec::new(), stderr }
     }
 
     /// The next line; none if it ends.
@@ -125,7 +129,7 @@ impl Running {
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
                 let _ = self.child.kill();
-                panic!("nothing more comes after {:?}", self.said)
+                panic!("{:?}: nothing more comes after {:?}", self.what, self.said)
             }
         }
     }
@@ -142,7 +146,7 @@ impl Running {
             }
             if Instant::now() > deadline {
                 let _ = self.child.kill();
-                panic!("it does not end after {:?}", self.said);
+                panic!("{:?} does not end after {:?}", self.what, self.said);
             }
             thread::sleep(Duration::from_millis(10));
         };
