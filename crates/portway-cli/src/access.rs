@@ -1,16 +1,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http::StatusCode;
 use kube::config::{
     AuthInfo, Cluster as ClusterEntry, Context, KubeConfigOptions, Kubeconfig, KubeconfigError,
     NamedAuthInfo, NamedCluster, NamedContext,
 };
 use kube::{Client, Config};
+use portway_cluster::{ApiError, LookupError};
 use portway_kube::KubeApi;
 
 use crate::args::AccessArgs;
+use crate::explain::{Credentials, near, no_credentials, unreachable};
 
 /// Ways to clusters, by the flags of the command line: one client for each context.
 #[derive(Debug)]
@@ -27,6 +30,9 @@ pub(crate) struct Cluster {
     pub(crate) namespace: String,
     /// How errors call it.
     pub(crate) server: String,
+    /// Where all this was found, in words.
+    pub(crate) source: String,
+    credentials: Credentials,
     request_timeout: Option<Duration>,
 }
 
@@ -41,7 +47,7 @@ pub(crate) enum AccessError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     Kubeconfig(#[from] KubeconfigError),
-    #[error("{kind} \"{name}\" does not exist in the kubeconfig{}", there_are(known))]
+    #[error("{kind} \"{name}\" does not exist in the kubeconfig{}", instead(name, known))]
     Missing { kind: &'static str, name: String, known: Vec<String> },
     #[error("no current context is set in the kubeconfig{}; give --context", there_are(known))]
     NoContext { known: Vec<String> },
@@ -51,7 +57,9 @@ pub(crate) enum AccessError {
     Server { given: String, problem: String },
     #[error("cannot use the service account of this pod: {0}")]
     InCluster(#[from] kube::config::InClusterError),
-    #[error("cannot use the credentials of the kubeconfig: {problem}")]
+    #[error("{0}")]
+    NoCredentials(String),
+    #[error("cannot make a client of the kubeconfig: {problem}")]
     Client { problem: String },
 }
 
@@ -67,15 +75,15 @@ impl Access {
         if let Some(cluster) = self.clusters.get(&key) {
             return Ok(cluster.clone());
         }
-        let config = config(&self.args, context).await?;
-        let cluster = Cluster::new(config, &self.args)?;
+        let (config, source) = config(&self.args, context).await?;
+        let cluster = Cluster::new(config, source, &self.args)?;
         self.clusters.insert(key, cluster.clone());
         Ok(cluster)
     }
 }
 
 impl Cluster {
-    fn new(mut config: Config, args: &AccessArgs) -> Result<Self, AccessError> {
+    fn new(mut config: Config, source: String, args: &AccessArgs) -> Result<Self, AccessError> {
         let headers = args.header.iter().map(|it| (it.name.clone(), it.value.clone()));
         config.headers.extend(headers);
         if let Some(wait) = args.request_timeout {
@@ -86,9 +94,36 @@ impl Cluster {
         warn_of_a_token(&config);
         let namespace = config.default_namespace.clone();
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let client = Client::try_from(config)
-            .map_err(|error| AccessError::Client { problem: error.to_string() })?;
-        Ok(Self { client, namespace, server, request_timeout: args.request_timeout })
+        let auth = config.auth_info.clone();
+        let credentials = Credentials::of(&auth);
+        let client = Client::try_from(config).map_err(|error| {
+            if let kube::Error::Auth(error) = error {
+                return AccessError::NoCredentials(no_credentials(&error, auth.exec.as_ref()));
+            }
+            AccessError::Client { problem: error.to_string() }
+        })?;
+        let request_timeout = args.request_timeout;
+        Ok(Self { client, namespace, server, source, credentials, request_timeout })
+    }
+
+    /// An error of this cluster's, and what to do about it where it does not say so itself.
+    pub(crate) fn explain(&self, error: &LookupError) -> String {
+        let advice = if let LookupError::Api(
+            ApiError::Unreachable { problem, .. } | ApiError::Unusable { problem, .. },
+        ) = error
+        {
+            unreachable(problem).map(str::to_owned)
+        } else if let LookupError::Refused { refusal, .. } = error
+            && refusal.status() == StatusCode::UNAUTHORIZED
+        {
+            Some(self.credentials.advice(SystemTime::now()))
+        } else {
+            None
+        };
+        match advice {
+            Some(advice) => format!("{error}; {advice}"),
+            None => error.to_string(),
+        }
     }
 
     /// What forwards need of it.
@@ -106,36 +141,35 @@ impl Cluster {
     }
 }
 
-/// From the flags and whatever they point to.
-async fn config(args: &AccessArgs, context: Option<&str>) -> Result<Config, AccessError> {
+/// From the flags and whatever they point to, and where that was.
+async fn config(args: &AccessArgs, context: Option<&str>) -> Result<(Config, String), AccessError> {
     let Some(kubeconfig) = read(args)? else {
         if args.server.is_none() {
-            return in_cluster();
+            return Ok((in_cluster(args)?, "the service account of this pod".to_owned()));
         }
         let chosen = Chosen::default().change(args);
-        return Ok(chosen.config().await?);
+        return Ok((chosen.config().await?, "--server".to_owned()));
     };
     let chosen = Chosen::of(&kubeconfig, args, context)?.change(args);
     if chosen.cluster.server.is_none() {
         return Err(AccessError::NoServer { context: chosen.context });
     }
-    match chosen.config().await {
+    let source = chosen.source(args);
+    let config = match chosen.config().await {
         Err(KubeconfigError::ParseClusterUrl(error)) if args.server.is_some() => {
             let given = args.server.clone().unwrap_or_default();
-            Err(AccessError::Server { given, problem: error.to_string() })
+            return Err(AccessError::Server { given, problem: error.to_string() });
         }
-        config => Ok(config?),
-    }
+        config => config?,
+    };
+    Ok((config, source))
 }
 
-/// The files of kubeconfig as one; `None` if there are none.
+/// The files of kubeconfig as one; `None` if there are none, or nothing is in them.
 fn read(args: &AccessArgs) -> Result<Option<Kubeconfig>, AccessError> {
-    let (paths, must_exist) = match &args.kubeconfig {
-        Some(path) => (vec![path.clone()], true),
-        None => (paths(), false),
-    };
+    let must_exist = args.kubeconfig.is_some();
     let mut merged: Option<Kubeconfig> = None;
-    for path in paths {
+    for path in paths(args) {
         match path.metadata() {
             // As kubectl does with those of a list.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => continue,
@@ -148,11 +182,17 @@ fn read(args: &AccessArgs) -> Result<Option<Kubeconfig>, AccessError> {
             None => next,
         });
     }
-    Ok(merged)
+    let says_something = |it: &Kubeconfig| {
+        !(it.contexts.is_empty() && it.clusters.is_empty() && it.auth_infos.is_empty())
+    };
+    Ok(merged.filter(says_something))
 }
 
 /// Where a kubeconfig is looked for.
-fn paths() -> Vec<PathBuf> {
+fn paths(args: &AccessArgs) -> Vec<PathBuf> {
+    if let Some(path) = &args.kubeconfig {
+        return vec![path.clone()];
+    }
     let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
     let listed: Vec<_> =
         std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect();
@@ -163,11 +203,16 @@ fn paths() -> Vec<PathBuf> {
 }
 
 /// The service account of the pod that we are in.
-fn in_cluster() -> Result<Config, AccessError> {
+fn in_cluster(args: &AccessArgs) -> Result<Config, AccessError> {
     if std::env::var_os("KUBERNETES_SERVICE_HOST").is_none() {
         let mut looked = String::new();
-        for path in paths() {
-            let _ = write!(looked, "there is no file {}, ", path.display());
+        for path in paths(args) {
+            let shown = path.display();
+            let _ = match path.metadata() {
+                Err(_) => write!(looked, "there is no file {shown}, "),
+                Ok(file) if file.len() == 0 => write!(looked, "{shown} is empty, "),
+                Ok(_) => write!(looked, "{shown} names no cluster, "),
+            };
         }
         looked.push_str("and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)");
         return Err(AccessError::NotConfigured { looked });
@@ -245,7 +290,7 @@ impl Chosen {
 
     /// The flags overrule the files.
     fn change(mut self, args: &AccessArgs) -> Self {
-        let Self { cluster, user, .. } = &mut self;
+        let cluster = &mut self.cluster;
         if let Some(path) = &args.certificate_authority {
             cluster.certificate_authority = Some(absolute(path));
             cluster.certificate_authority_data = None;
@@ -256,16 +301,31 @@ impl Chosen {
         if let Some(name) = &args.tls_server_name {
             cluster.tls_server_name = Some(name.clone());
         }
-        if let Some(token) = &args.token {
-            // Whoever says who they are means it: kubectl lets a certificate of the file win.
-            let AuthInfo { impersonate, impersonate_uid, impersonate_groups, .. } = user.clone();
-            *user = AuthInfo {
-                token: Some(token.as_str().into()),
+        if let Some(server) = &args.server {
+            // As kubectl completes it.
+            let scheme = match server.contains("://") {
+                true => "",
+                false if self.speaks_tls(args) => "https://",
+                false => "http://",
+            };
+            self.cluster.server = Some(format!("{scheme}{server}"));
+        }
+        // Whoever says who they are means it: kubectl lets a certificate of the file win. And in plain
+        // HTTP everybody on the way could read what is in a file; there kubectl sends nothing either.
+        let server = self.cluster.server.as_deref();
+        let plain = server.is_some_and(|server| server.starts_with("http://"));
+        if args.token.is_some() || plain {
+            let AuthInfo { impersonate, impersonate_uid, impersonate_groups, .. } = self.user;
+            self.user = AuthInfo {
                 impersonate,
                 impersonate_uid,
                 impersonate_groups,
                 ..AuthInfo::default()
             };
+        }
+        let user = &mut self.user;
+        if let Some(token) = &args.token {
+            user.token = Some(token.as_str().into());
         }
         if let Some(path) = &args.client_certificate {
             user.client_certificate = Some(absolute(path));
@@ -284,26 +344,41 @@ impl Chosen {
         if !args.as_group.is_empty() {
             user.impersonate_groups = Some(args.as_group.clone());
         }
-        if let Some(server) = &args.server {
-            // As kubectl completes it.
-            let scheme = match server.contains("://") {
-                true => "",
-                false if self.speaks_tls() => "https://",
-                false => "http://",
-            };
-            self.cluster.server = Some(format!("{scheme}{server}"));
-        }
         self
     }
 
     /// Somebody has said something that only TLS has.
-    fn speaks_tls(&self) -> bool {
+    fn speaks_tls(&self, args: &AccessArgs) -> bool {
         let Self { cluster, user, .. } = self;
         cluster.certificate_authority.is_some()
             || cluster.certificate_authority_data.is_some()
             || cluster.insecure_skip_tls_verify == Some(true)
             || user.client_certificate.is_some()
             || user.client_certificate_data.is_some()
+            || args.client_certificate.is_some()
+    }
+
+    /// Where it was found, in words.
+    fn source(&self, args: &AccessArgs) -> String {
+        let files = paths(args);
+        let there = files.iter().filter(|path| path.exists());
+        let files: Vec<_> = there.map(|path| path.display().to_string()).collect();
+        let flags = [
+            ("--cluster", args.cluster.is_some()),
+            ("--user", args.user.is_some()),
+            ("--server", args.server.is_some()),
+            ("--token", args.token.is_some()),
+            ("--as", args.as_user.is_some()),
+        ];
+        let mut source = match self.context.as_str() {
+            "" => files.join(" and "),
+            context => format!("context {context} of {}", files.join(" and ")),
+        };
+        for (flag, _) in flags.into_iter().filter(|(_, given)| *given) {
+            source.push_str(" with ");
+            source.push_str(flag);
+        }
+        source
     }
 
     async fn config(self) -> Result<Config, KubeconfigError> {
@@ -351,6 +426,14 @@ fn warn_of_a_token(config: &Config) {
     let token = header || auth.token.is_some() || auth.token_file.is_some();
     if token && config.cluster_url.scheme() == Some(&http::uri::Scheme::HTTP) {
         tracing::warn!(server = %config.cluster_url, "a token goes over plain HTTP: everybody on the way can read it");
+    }
+}
+
+/// What was meant, or what there is.
+fn instead(name: &str, known: &[String]) -> String {
+    match near(name, known).as_slice() {
+        [] => there_are(known),
+        near => format!("; did you mean {}?", near.join(" or ")),
     }
 }
 

@@ -106,9 +106,11 @@ pub(crate) enum What {
     Error { error: String },
     /// It was told to stop and has; so many connections did not end in time and were cut off.
     Stopped { cut: usize },
+    /// The pod that a forward led to when that was tried, and over which wire form; for a screen too.
+    #[serde(skip)]
+    Reached { forward: Arc<str>, pod: String, form: String },
     /// Counters of a forward as of now, for a screen; no report prints it.
     #[serde(skip)]
-    #[allow(dead_code, reason = "read by the screen alone")]
     Progress { forward: Arc<str>, open: usize, accepted: u64, bytes_up: u64, bytes_down: u64 },
 }
 

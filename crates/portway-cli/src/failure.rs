@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use crate::output;
@@ -7,18 +8,20 @@ use crate::output;
 #[derive(Debug)]
 pub(crate) struct Failure {
     text: String,
+    /// Lines for who sits at a terminal.
+    advice: Option<String>,
     code: u8,
 }
 
 impl Failure {
     /// What was asked for does not work: exit code 1.
     pub(crate) fn new(error: impl fmt::Display) -> Self {
-        Self { text: error.to_string(), code: 1 }
+        Self { text: error.to_string(), advice: None, code: 1 }
     }
 
     /// What was asked for makes no sense: exit code 2.
     pub(crate) fn usage(error: impl fmt::Display) -> Self {
-        Self { text: error.to_string(), code: 2 }
+        Self { text: error.to_string(), advice: None, code: 2 }
     }
 
     /// With another exit code.
@@ -26,9 +29,17 @@ impl Failure {
         Self { code, ..self }
     }
 
+    /// With lines that say what to do, for who sits at a terminal.
+    pub(crate) fn with_advice(self, advice: String) -> Self {
+        Self { advice: Some(advice), ..self }
+    }
+
     /// Says it, and how the process ends.
     pub(crate) fn report(self) -> ExitCode {
         output::error(self.text);
+        if let Some(advice) = self.advice.filter(|_| std::io::stderr().is_terminal()) {
+            advice.lines().for_each(output::note);
+        }
         ExitCode::from(self.code)
     }
 }

@@ -8,14 +8,18 @@
 
 mod access;
 mod args;
+mod ask;
+mod check;
 mod demo;
 mod event;
+mod explain;
 mod failure;
 mod forward;
 mod interrupt;
 mod log;
 mod output;
 mod report;
+mod transfer;
 mod wanted;
 
 use std::process::ExitCode;
@@ -39,6 +43,7 @@ pub fn main() -> ExitCode {
     };
     let result = match command {
         Command::Forward(args, wanted) => runtime.block_on(forward::run(*args, wanted)),
+        Command::Check(args) => runtime.block_on(check::run(&args)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
     };
     // Whatever still runs is not waited for: the process ends.

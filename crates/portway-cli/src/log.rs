@@ -5,6 +5,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::output;
+
 /// Diagnostics go to stderr. By default warnings: a token over plain HTTP, a listener that everybody
 /// can reach. Of what the libraries below say, errors too are nothing that is not said by us.
 pub(crate) fn install(verbosity: u8) {
@@ -14,7 +16,7 @@ pub(crate) fn install(verbosity: u8) {
         2.. => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| output::Log)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(verbosity > 1)
         .without_time()

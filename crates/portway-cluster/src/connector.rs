@@ -229,6 +229,18 @@ impl<A: Api, R: Runtime> Connector for TargetConnector<A, R> {
         }
     }
 
+    async fn has_moved(&self, to: &Endpoint) -> bool {
+        self.doubt(to);
+        let inner = &*self.inner;
+        // Whether there is another pod is not the question yet: it would be waited for.
+        let looked = inner.look(inner.runtime.now(), false).await;
+        inner.tell();
+        if let Err(error) = looked {
+            tracing::debug!(%error, pod = to.pod, "not reached");
+        }
+        !self.is_current(to)
+    }
+
     async fn try_again(&self, to: &Endpoint, error: &ConnectError, since: Instant) -> bool {
         let Inner { runtime, settings, changed, .. } = &*self.inner;
         let Some(action) = after_failure(error) else { return false };
@@ -372,7 +384,7 @@ impl<A: Api, R: Runtime> Inner<A, R> {
         let reader = self.reader();
         let (plan, only) = {
             let state = self.state();
-            let plan = state.plan().filter(|_| state.plan_holds()).cloned();
+            let plan = state.plan().filter(|_| state.plan_holds(began)).cloned();
             (plan, state.only_pod(self.settings.policy))
         };
         if let (Some(_), Some(name)) = (&plan, only) {
@@ -384,14 +396,14 @@ impl<A: Api, R: Runtime> Inner<A, R> {
                     state.note_pod(pod, now);
                     state.note_read(began);
                 }
-                Err(error) if error.is_not_found() => state.note_gone(&name, now),
+                Err(error) if error.is_not_found() => state.note_gone(&name, true, now),
                 Err(error) => return Err(error),
             }
             if state.is_current_name(&name) {
                 return Ok(());
             }
         }
-        let plan = reader.plan(&self.settings.destination).await?;
+        let (plan, _) = reader.plan(&self.settings.destination).await?;
         let pods = match &plan.select {
             Select::Pod(name) => match reader.pod(name).await {
                 Ok((pod, _)) => vec![pod],
@@ -402,7 +414,7 @@ impl<A: Api, R: Runtime> Inner<A, R> {
         };
         let now = self.runtime.now();
         let mut state = self.state();
-        state.note_plan(plan);
+        state.note_plan(plan, now);
         state.note_pods(pods, began, now);
         Ok(())
     }

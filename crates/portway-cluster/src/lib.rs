@@ -34,7 +34,8 @@
 //!
 //! `get` on the target (a service, a deployment) and on `pods`, `list` on `pods` unless the target is a
 //! pod, `get` and `create` on `pods/portforward`; and `watch` on `pods`, without which it works too, but
-//! looks its pod up and dials for every connection.
+//! looks its pod up and dials for every connection. With `watch` on the target, a selector that changes
+//! moves the forward at once, else within a minute.
 
 mod api;
 mod connector;

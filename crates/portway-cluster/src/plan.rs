@@ -1,11 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portway_driver::Port;
-use portway_resolve::object::{Pod, Service};
+use portway_resolve::object::{Pod, Service, Workload};
 use portway_resolve::{
-    LocalPort, PortError, PortMapping, PortSpec, RemotePort, Selector, Target, pod_ports,
-    service_ports,
+    LocalPort, NoSelector, PortError, PortMapping, PortSpec, RemotePort, Selector, Target,
+    pod_ports, service_ports,
 };
 
 /// What to forward to: an object, or whatever pods have certain labels.
@@ -39,6 +40,9 @@ impl fmt::Display for Destination {
     }
 }
 
+/// How long a target is taken to lead where it did when it was read, where it is not watched.
+pub(crate) const PLAN_KEPT: Duration = Duration::from_secs(60);
+
 /// Where pods are found, and what ports mean: what was read of the target itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -56,7 +60,36 @@ pub(crate) enum Select {
     Labels(Selector),
 }
 
+impl Select {
+    pub(crate) fn includes(&self, pod: &Pod) -> bool {
+        match self {
+            Self::Pod(name) => *name == pod.metadata.name,
+            Self::Labels(selector) => selector.matches(&pod.metadata.labels),
+        }
+    }
+}
+
 impl Plan {
+    /// These pods, and their own ports.
+    pub(crate) const fn of(select: Select) -> Self {
+        Self { select, service: None }
+    }
+
+    pub(crate) fn of_service(service: Service) -> Result<Self, NoSelector> {
+        let select = Select::Labels(Selector::of_service(&service)?);
+        Ok(Self { select, service: Some(Arc::new(service)) })
+    }
+
+    pub(crate) fn of_workload(workload: &Workload) -> Result<Self, NoSelector> {
+        Ok(Self::of(Select::Labels(Selector::of_workload(workload)?)))
+    }
+
+    /// Other pods, or other ports of them.
+    pub(crate) fn leads_elsewhere_than(&self, other: &Self) -> bool {
+        let ports = |plan: &Self| plan.service.as_ref().map(|service| service.spec.clone());
+        self.select != other.select || ports(self) != ports(other)
+    }
+
     /// What these ports, one after the other, are in the pod.
     pub(crate) fn ports(
         &self,

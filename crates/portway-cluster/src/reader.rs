@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portway_driver::proto::handshake::{MAX_BODY, Refusal};
 use portway_driver::{Runtime, after, until};
-use portway_resolve::object::{Pod, Service, Workload};
-use portway_resolve::{Kind, Selector};
+use portway_resolve::object::Pod;
+use portway_resolve::{Kind, Selector, Target};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -46,27 +46,31 @@ impl<A: Api, R: Runtime> Reader<'_, A, R> {
     /// Pods on one page: some of them are large.
     const PAGE: usize = 250;
 
-    /// Reads what the target is.
-    pub(crate) async fn plan(&self, destination: &Destination) -> Result<Plan, LookupError> {
+    /// Reads what the target is, and where a watch on it can go on from.
+    pub(crate) async fn plan(
+        &self,
+        destination: &Destination,
+    ) -> Result<(Plan, String), LookupError> {
         let target = match destination {
             Destination::Pods(selector) => {
-                return Ok(Plan { select: Select::Labels(selector.clone()), service: None });
+                return Ok((Plan::of(Select::Labels(selector.clone())), String::new()));
             }
             Destination::Object(target) => target,
         };
         let (kind, name) = (target.kind, target.name.as_str());
         if kind == Kind::Pod {
-            return Ok(Plan { select: Select::Pod(name.to_owned()), service: None });
+            return Ok((Plan::of(Select::Pod(name.to_owned())), String::new()));
         }
         let path = kind.path(&encoded(self.namespace), name);
         let asking = Asking { verb: "get", what: format!("{kind} '{name}'") };
-        if kind == Kind::Service {
-            let service: Service = self.get(&path, &asking).await?;
-            let select = Select::Labels(Selector::of_service(&service)?);
-            return Ok(Plan { select, service: Some(Arc::new(service)) });
-        }
-        let workload: Workload = self.get(&path, &asking).await?;
-        Ok(Plan { select: Select::Labels(Selector::of_workload(&workload)?), service: None })
+        let bytes = self.bytes(&path, &asking).await?;
+        let versioned: Versioned = self.parse(&bytes, &asking)?;
+        let plan = if kind == Kind::Service {
+            Plan::of_service(self.parse(&bytes, &asking)?)?
+        } else {
+            Plan::of_workload(&self.parse(&bytes, &asking)?)?
+        };
+        Ok((plan, versioned.metadata.resource_version))
     }
 
     /// The pod of this name.
@@ -109,13 +113,34 @@ impl<A: Api, R: Runtime> Reader<'_, A, R> {
             }
             Select::Labels(selector) => format!("labelSelector={}", encoded(&selector.to_string())),
         };
+        self.changes(Kind::Pod, &which, version, lasting).await
+    }
+
+    /// The same of the target itself, which is no pod.
+    pub(crate) async fn watch_target(
+        &self,
+        target: &Target,
+        version: &str,
+        lasting: Duration,
+    ) -> Result<A::Body, LookupError> {
+        let which = format!("fieldSelector={}", encoded(&format!("metadata.name={}", target.name)));
+        self.changes(target.kind, &which, version, lasting).await
+    }
+
+    async fn changes(
+        &self,
+        kind: Kind,
+        which: &str,
+        version: &str,
+        lasting: Duration,
+    ) -> Result<A::Body, LookupError> {
         let path = format!(
             "{}?watch=true&allowWatchBookmarks=true&{which}&resourceVersion={}&timeoutSeconds={}",
-            self.pods_path(),
+            kind.collection(&encoded(self.namespace)),
             encoded(version),
             lasting.as_secs(),
         );
-        let asking = Asking { verb: "watch", what: "pods".to_owned() };
+        let asking = Asking { verb: "watch", what: kind.plural().to_owned() };
         let deadline = after(self.runtime.now(), self.timeout);
         let response = self.send(&path, &asking, deadline).await?;
         Ok(response.into_body())
@@ -207,7 +232,7 @@ impl<A: Api, R: Runtime> Reader<'_, A, R> {
     }
 
     fn pods_path(&self) -> String {
-        format!("/api/v1/namespaces/{}/pods", encoded(self.namespace))
+        Kind::Pod.collection(&encoded(self.namespace))
     }
 }
 

@@ -2,11 +2,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use portway_driver::{Port, TargetEvent};
+use portway_driver::{Port, TargetEvent, after};
 use portway_resolve::object::{Phase, Pod};
 use portway_resolve::{RemotePort, best_pod};
 
-use crate::plan::Plan;
+use crate::plan::{PLAN_KEPT, Plan};
 use crate::{LookupError, Policy};
 
 /// What is known of a target, and which of its pods is next. No I/O, no clock and no chance.
@@ -15,6 +15,7 @@ pub(crate) struct State {
     target: Arc<str>,
     namespace: Arc<str>,
     plan: Option<Plan>,
+    plan_read: Option<Instant>,
     pods: BTreeMap<String, Arc<Pod>>,
     /// Pods that connections were sent to and still may be; of a sticky target the one that it
     /// sticks to.
@@ -45,6 +46,16 @@ struct Held {
     ready: bool,
 }
 
+/// Why a pod that lives is let go of.
+const DESELECTED: &str = "the target does not select it any more";
+
+impl Held {
+    fn lost(&self, namespace: &str, reason: impl Into<String>) -> TargetEvent {
+        let (namespace, pod) = (namespace.to_owned(), self.name.clone());
+        TargetEvent::Lost { namespace, pod, reason: reason.into() }
+    }
+}
+
 /// The target leads to no pod.
 #[derive(Debug)]
 struct Outage {
@@ -58,6 +69,7 @@ impl State {
             target,
             namespace,
             plan: None,
+            plan_read: None,
             pods: BTreeMap::new(),
             held: Vec::new(),
             last: String::new(),
@@ -77,8 +89,17 @@ impl State {
     // -- what is learnt
 
     /// The target itself was read.
-    pub(crate) fn note_plan(&mut self, plan: Plan) {
+    pub(crate) fn note_plan(&mut self, plan: Plan, now: Instant) {
+        let (pods, events, namespace) = (&self.pods, &mut self.events, &self.namespace);
+        self.held.retain(|held| {
+            let selected = pods.get(&held.name).is_none_or(|pod| plan.select.includes(pod));
+            if !selected {
+                events.push_back(held.lost(namespace, DESELECTED));
+            }
+            selected
+        });
         self.plan = Some(plan);
+        self.plan_read = Some(now);
     }
 
     /// All its pods were read; the request went out at `began`.
@@ -95,9 +116,19 @@ impl State {
         self.review(now);
     }
 
-    /// One of its pods is gone.
-    pub(crate) fn note_gone(&mut self, name: &str, now: Instant) {
+    /// One of its pods is gone, or is none of its pods any more.
+    pub(crate) fn note_gone(&mut self, name: &str, selected: bool, now: Instant) {
         self.pods.remove(name);
+        if !selected {
+            let (events, namespace) = (&mut self.events, &self.namespace);
+            self.held.retain(|held| {
+                let stays = held.name != name;
+                if !stays {
+                    events.push_back(held.lost(namespace, DESELECTED));
+                }
+                stays
+            });
+        }
         self.review(now);
     }
 
@@ -153,8 +184,9 @@ impl State {
     }
 
     /// The target itself need not be read again while it leads to a pod.
-    pub(crate) fn plan_holds(&self) -> bool {
-        self.plan.is_some() && !self.held.is_empty()
+    pub(crate) fn plan_holds(&self, now: Instant) -> bool {
+        let recent = self.plan_read.is_some_and(|read| now < after(read, PLAN_KEPT));
+        self.plan.is_some() && !self.held.is_empty() && (self.live || recent)
     }
 
     /// The one pod to be looked at, where no other is wanted.
@@ -313,8 +345,7 @@ impl State {
                 held.ready = pods.get(&held.name).is_some_and(|pod| pod.is_ready());
                 return true;
             };
-            let (namespace, pod) = (namespace.to_string(), held.name.clone());
-            events.push_back(TargetEvent::Lost { namespace, pod, reason });
+            events.push_back(held.lost(namespace, reason));
             false
         });
         if self.reached && self.held.is_empty() && self.outage.is_none() {

@@ -10,7 +10,7 @@ use portway_proto::{CloseReason, Event, OpenError, Port, Session, StreamId};
 
 use crate::connection::{Connection, Moved};
 use crate::notice::Notice;
-use crate::relay::{Local, Relay, RelayEnd, RelayReport, RelayRules, RelayTotals};
+use crate::relay::{Hold, Local, Relay, RelayEnd, RelayReport, RelayRules, RelayTotals};
 use crate::relays::{DialPod, Relays};
 use crate::runtime::Deadline;
 use crate::{Runtime, Socket, Transport};
@@ -150,7 +150,7 @@ impl<R: Runtime, T: Transport, S: Socket> Bridge<R, T, S> {
         &mut self,
         port: Port,
         local: Local<S>,
-        hold: Option<usize>,
+        hold: Hold,
     ) -> Result<StreamId, (Local<S>, OpenError)> {
         match self.session.open(port, self.runtime.now()) {
             Ok(id) => {
@@ -326,7 +326,7 @@ impl<R: Runtime, T: Transport, S: Socket> Future for Bridge<R, T, S> {
             match ready!(step) {
                 Step::Ended(_, RelayEnd::Over(report)) => this.note_end(report),
                 // Only programs' connections are, and only their owner polls for steps.
-                Step::Ended(_, RelayEnd::Unserved(..)) => {}
+                Step::Ended(_, RelayEnd::Unserved(..) | RelayEnd::Unreached(..)) => {}
                 Step::Closed(closed) => {
                     let relays = std::mem::take(&mut this.reports);
                     return Poll::Ready(BridgeReport { closed, relays, totals: this.totals });

@@ -64,6 +64,14 @@ pub trait Connector: Clone + Send + Sync + Unpin + 'static {
         let _ = to;
     }
 
+    /// A connection could not reach the pod at `to`, and nothing of it was passed on. True, after asking
+    /// once more: the target does not lead there any more, and is resolved and dialled again for it.
+    /// Default: no.
+    fn has_moved(&self, to: &Endpoint) -> impl Future<Output = bool> + Send {
+        let _ = to;
+        std::future::ready(false)
+    }
+
     /// A dial of `to` failed, on behalf of a connection that has waited since `since`. True, after a
     /// back-off: the target is resolved and dialled again. Bounded by the implementation. Default: no.
     fn try_again(

@@ -57,8 +57,8 @@ pub use http::{
 };
 pub use lifecycle::{Lifecycle, Presence};
 pub use listen::{
-    Bound, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping, Probe,
-    SessionOrigin, TargetEvent, TargetSink,
+    Bound, Counters, Events, Leftover, ListenError, ListenEvent, ListenStats, Listening, Mapping,
+    Probe, SessionOrigin, TargetEvent, TargetSink,
 };
 pub use negotiation::{Attempt, InvalidProtocol, NegotiationError, Protocol, Remembered};
 pub use net::{Addr, Listener, LocalAddr, Net, listening_socket};

@@ -72,6 +72,11 @@ impl Lifecycle {
         self.connections.load(Ordering::SeqCst)
     }
 
+    /// Told when a connection or an accepting task has ended.
+    pub(crate) fn ended(&self) -> EventListener {
+        self.ended.listen()
+    }
+
     /// Runs `work` for as long as connections are accepted: then `None`.
     pub async fn accepting<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.accepting.or(work).await

@@ -149,9 +149,19 @@ fn may_pass(error: &Error) -> bool {
     if matches!(error, Error::HyperError(_)) {
         return true;
     }
-    // What TLS does not trust is invalid data.
-    let trusted = || io_cause(error).is_none_or(|it| it.kind() != io::ErrorKind::InvalidData);
-    matches!(error, Error::Service(_)) && trusted()
+    matches!(error, Error::Service(_)) && !is_untrusted(error)
+}
+
+/// What TLS does not trust is invalid data, which a connector may wrap in an error of its own.
+fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
+    let mut inner = io_cause(error);
+    while let Some(io) = inner {
+        if io.kind() == io::ErrorKind::InvalidData {
+            return true;
+        }
+        inner = io.get_ref().and_then(|inner| inner.downcast_ref());
+    }
+    false
 }
 
 /// The error of the system in it.

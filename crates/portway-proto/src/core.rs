@@ -65,6 +65,8 @@ pub(crate) struct Liveness {
     answered: u32,
     /// How many of all pings were not.
     waiting: u32,
+    /// When the latest single ping went out, until its answer is there.
+    asked: Option<(u32, Instant)>,
     /// When, in reading time, something other than our keep-alives moved.
     pub(crate) last_activity: Instant,
 }
@@ -85,6 +87,7 @@ impl Liveness {
             since_data: 0,
             answered: 0,
             waiting: 0,
+            asked: None,
             last_activity: now,
         }
     }
@@ -114,6 +117,19 @@ impl Liveness {
         self.answered <<= 1;
         self.since_data = if self.since_data < u32::BITS { self.since_data + 1 } else { u32::BITS };
         self.ping
+    }
+
+    /// The same, for a ping whose answer is timed.
+    pub(crate) const fn next_timed_ping(&mut self, now: Instant) -> u32 {
+        let number = self.next_ping();
+        self.asked = Some((number, now));
+        number
+    }
+
+    /// How long an answer took, if it is that of the latest ping that was timed.
+    pub(crate) fn round_trip(&mut self, number: u32, now: Instant) -> Option<Duration> {
+        let (_, at) = self.asked.take_if(|(asked, _)| *asked == number)?;
+        Some(now.saturating_duration_since(at))
     }
 
     /// The answers to a ping for each worker prove that the peer took all data before them. Nothing
@@ -191,6 +207,14 @@ impl Core {
             unsent: 0,
             unsent_tails: Vec::new(),
             finished: 0,
+        }
+    }
+
+    /// An answer to a ping of ours.
+    pub(crate) fn note_pong(&mut self, number: u32, now: Instant) {
+        self.liveness.pong(number);
+        if let Some(took) = self.liveness.round_trip(number, now) {
+            self.stats.round_trip = Some(took);
         }
     }
 

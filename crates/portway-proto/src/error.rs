@@ -179,6 +179,28 @@ impl RemoteText {
     pub const fn truncated(&self) -> bool {
         self.truncated
     }
+
+    /// The container runtime says in it that it had no connection to the port: nothing that was sent
+    /// has reached a program (protocol.md B.8). False of a connection that broke, and of every text that
+    /// is not known.
+    pub fn says_unreached(&self) -> bool {
+        const NO_PROGRAM: &[&str] = &["failed to connect to localhost:"];
+        // Of the sandbox around it: what follows is its name.
+        const NO_SANDBOX: &[(&str, &str)] = &[
+            ("failed to find sandbox ", "not found"),
+            ("network namespace for sandbox ", "is closed"),
+            ("could not find sandbox ", ""),
+            ("sandbox ", " is not running"),
+            ("PodSandbox with ID starting with ", "not found"),
+        ];
+        if !self.text.starts_with("error forwarding port ") {
+            return false;
+        }
+        let follows = |&(begin, end): &(&str, &str)| {
+            self.text.split_once(begin).is_some_and(|(_, rest)| rest.contains(end))
+        };
+        NO_PROGRAM.iter().any(|words| self.text.contains(words)) || NO_SANDBOX.iter().any(follows)
+    }
 }
 
 /// Why a session ended.
@@ -315,5 +337,42 @@ impl std::fmt::Display for RemoteText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         crate::text::printable(&self.text).fmt(f)?;
         if self.truncated { f.write_str(" [cut]") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_says_that_the_pod_was_not_reached_is_known() {
+        for (cause, expected) in [
+            (
+                "failed to execute portforward in network namespace \"/var/run/netns/cni-1\": failed to connect to localhost:80 inside namespace \"4f\", IPv4: dial tcp4 127.0.0.1:80: connect: connection refused IPv6 dial tcp6 [::1]:80: connect: connection refused ",
+                true,
+            ),
+            (
+                "port forward into network namespace \"/var/run/netns/1\": failed to connect to localhost:80 inside namespace 4f: dial tcp4 127.0.0.1:80: connect: connection refused",
+                true,
+            ),
+            ("failed to find sandbox \"4f\" in store: not found", true),
+            ("network namespace for sandbox \"4f\" is closed", true),
+            ("sandbox 4f is not running", true),
+            ("could not find sandbox 4f", true),
+            ("rpc error: PodSandbox with ID starting with 4f not found: ID does not exist", true),
+            // The connection stood: what was sent may have arrived.
+            ("read tcp4 127.0.0.1:5->127.0.0.1:80: read: connection reset by peer", false),
+            ("write tcp4 127.0.0.1:5->127.0.0.1:80: write: broken pipe", false),
+            ("something else", false),
+        ] {
+            let text = format!("error forwarding port 80 to pod 4f, uid : {cause}");
+            assert_eq!(
+                RemoteText::new(text.as_bytes(), false).says_unreached(),
+                expected,
+                "{text}"
+            );
+        }
+        let other = "the program says: failed to connect to localhost:80";
+        assert!(!RemoteText::new(other.as_bytes(), false).says_unreached());
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// Counters of one session since it began. Bytes are payload as the application sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -26,6 +28,8 @@ pub struct Stats {
     pub pings: u64,
     /// Pongs received.
     pub pongs: u64,
+    /// How long the latest answered ping took, from the transport's taking it to its answer.
+    pub round_trip: Option<Duration>,
     /// Bytes held now: received and not consumed, taken and not sent, error texts.
     pub buffered: usize,
 }

@@ -56,10 +56,15 @@ impl Kind {
 
     /// Where the API server has the object of this name. Both names must be such as Kubernetes allows.
     pub fn path(self, namespace: &str, name: &str) -> String {
+        format!("{}/{name}", self.collection(namespace))
+    }
+
+    /// Where it has all those of a namespace.
+    pub fn collection(self, namespace: &str) -> String {
         let plural = self.plural();
         match self.group() {
-            "" => format!("/api/v1/namespaces/{namespace}/{plural}/{name}"),
-            group => format!("/apis/{group}/v1/namespaces/{namespace}/{plural}/{name}"),
+            "" => format!("/api/v1/namespaces/{namespace}/{plural}"),
+            group => format!("/apis/{group}/v1/namespaces/{namespace}/{plural}"),
         }
     }
 

@@ -19,6 +19,7 @@ use portway_driver::proto::WireForm::{Tunnel, V4};
 use portway_driver::proto::handshake::Offer;
 use portway_driver::{Endpoint, Listener, Net, Options, Port, PortForward, Protocol, Runtime};
 use portway_resolve::Target;
+use portway_runtimes::on_every_runtime;
 use portway_rustls::{ApiServer, ClientTls, Proxy, ServerTls, TlsListener, TlsSocket, Token};
 use portway_server::{Access, LocalPod, LocalPods, Server, Serving, Verdict};
 use rustls::ServerConfig;
@@ -169,6 +170,15 @@ async fn certificates_that_do_not_prove_the_server<R: Runtime + Net>(rt: R) {
 async fn another_name_can_be_expected<R: Runtime + Net>(rt: R) {
     let authority = Authority::new();
     let serving = serve(&rt, authority.server(&["kubernetes"])).await;
+    let tls = trusting(&authority).with_server_name("kubernetes").unwrap();
+    let server = ApiServer::new(rt.clone(), &https(serving.local_addr()), tls).unwrap();
+    echoes(&rt, server.with_token(jane()), Protocol::Auto).await;
+}
+
+/// Behind one address there may be several servers, which the name in the greeting tells apart.
+async fn the_server_hears_by_which_name_it_is_asked<R: Runtime + Net>(rt: R) {
+    let authority = Authority::new();
+    let serving = serve(&rt, authority.issue(&["kubernetes"]).server_of_name("kubernetes")).await;
     let tls = trusting(&authority).with_server_name("kubernetes").unwrap();
     let server = ApiServer::new(rt.clone(), &https(serving.local_addr()), tls).unwrap();
     echoes(&rt, server.with_token(jane()), Protocol::Auto).await;
@@ -493,6 +503,7 @@ on_every_runtime!(
     a_lookup_has_a_body_and_the_status_of_the_server,
     certificates_that_do_not_prove_the_server,
     another_name_can_be_expected,
+    the_server_hears_by_which_name_it_is_asked,
     who_is_not_let_in_hears_why,
     a_token_is_asked_for_again_when_it_is_refused,
     a_token_file_is_read_again_when_it_is_refused,

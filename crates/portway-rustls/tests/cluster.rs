@@ -7,6 +7,7 @@ mod common;
 use ::smol::io::{AsyncReadExt, AsyncWriteExt};
 use ::smol::net::TcpStream;
 use portway_driver::{Listening, Net, Options, PortForward, Runtime};
+use portway_runtimes::on_every_runtime;
 use portway_rustls::{ApiServer, Choice, ClientTls, Kubeconfig, Target, Token};
 use portway_testcluster::{Program, Rule, TestCluster, User};
 

@@ -13,6 +13,7 @@ use common::{Authority, LOCALHOST, join, read, write_all};
 use http::Request;
 use portway_cluster::Api;
 use portway_driver::{Listener, Net, Runtime};
+use portway_runtimes::on_every_runtime;
 use portway_rustls::{Choice, Kubeconfig, ServerTls, TlsSocket};
 use tempfile::TempDir;
 

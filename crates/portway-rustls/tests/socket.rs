@@ -9,6 +9,7 @@ use common::{
     Authority, LOCALHOST, exchange, finish, join, pattern, read, read_to_end, tcp_pair, write_all,
 };
 use portway_driver::{Listener, Net, Socket};
+use portway_runtimes::on_every_runtime;
 use portway_rustls::{ClientTls, ServerTls, TlsListener, TlsSocket};
 use rustls::pki_types::ServerName;
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use common::*;
 use http::{Request, Response};
 use portway_driver::{Net, Port, Runtime};
+use portway_runtimes::on_every_runtime;
 use portway_server::{
     Access, Action, Limits, LocalPod, LocalPods, NoPod, PodError, Pods, Server, ServerEvent,
     Target, Verdict,

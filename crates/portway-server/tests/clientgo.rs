@@ -15,6 +15,7 @@ use common::*;
 use portway_driver::proto::CloseReason;
 use portway_driver::{Net, Port, RelayRules, Runtime, WireForm};
 use portway_interop::{GoClient, GoClientEnd, GoForwarder, Pattern, Peer, PeerOptions, require_go};
+use portway_runtimes::TestRuntime;
 use portway_server::{LocalPods, Origins, Pods, Server, ServerEvent, Serving};
 
 /// Registers generic test bodies with every client, on every runtime.
@@ -33,13 +34,13 @@ macro_rules! with_clients {
     ($module:ident: $by:ident, ($($name:ident),+ $(,)?)) => {
         mod $module {
             mod tokio {
-                $(#[test] fn $name() { crate::run::<crate::common::OnTokio>(crate::Client::$by, crate::$name) })+
+                $(#[test] fn $name() { crate::run::<portway_runtimes::TokioThreads>(crate::Client::$by, crate::$name) })+
             }
             mod smol {
-                $(#[test] fn $name() { crate::run::<crate::common::OnSmol>(crate::Client::$by, crate::$name) })+
+                $(#[test] fn $name() { crate::run::<portway_runtimes::SmolGlobal>(crate::Client::$by, crate::$name) })+
             }
             mod async_std {
-                $(#[test] fn $name() { crate::run::<crate::common::OnAsyncStd>(crate::Client::$by, crate::$name) })+
+                $(#[test] fn $name() { crate::run::<portway_runtimes::AsyncStdGlobal>(crate::Client::$by, crate::$name) })+
             }
         }
     };
@@ -90,10 +91,10 @@ mod x_net {
 
 type Client = GoForwarder;
 
-fn run<E: Env>(client: Client, body: impl AsyncFnOnce(E::R, Client)) {
+fn run<T: TestRuntime>(client: Client, body: impl AsyncFnOnce(T::Runtime, Client)) {
     // What is missing says so itself.
     if require_go() {
-        E::block_on(async |rt| body(rt, client).await);
+        portway_runtimes::run::<T, _>(async |rt| body(rt, client).await);
     }
 }
 

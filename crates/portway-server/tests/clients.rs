@@ -14,12 +14,14 @@ use portway_driver::{
     Connector, HttpConnector, Mapping, Net, Options, Port, PortForward, PortStream, Protocol,
     RelayRules, Runtime, WireForm,
 };
+use portway_runtimes::on_every_runtime;
 use portway_server::{ServerEvent, Serving};
 
 on_every_runtime!(
     echo_in_process_in_every_form,
     a_tunnel_opens_a_port_as_often_as_wanted_and_v4_once,
     the_last_handle_that_is_dropped_ends_the_session,
+    the_round_trip_is_told_in_every_form,
     a_refused_port_is_told_in_words,
     a_reset_of_the_pod_is_told_in_words,
     what_a_pod_said_before_it_hung_up_on_an_upload_arrives,
@@ -156,6 +158,32 @@ async fn the_last_handle_that_is_dropped_ends_the_session<R: Runtime + Net>(rt: 
         let next = || events.recv_timeout(PATIENCE).unwrap();
         while !matches!(next(), ServerEvent::Ended { .. }) {}
     }
+}
+
+async fn the_round_trip_is_told_in_every_form<R: Runtime + Net>(rt: R) {
+    let serving = server(&rt).listen(LOCALHOST).await.unwrap();
+    for protocol in [Protocol::Tunnel, Protocol::V4, Protocol::V4Base64, Protocol::Spdy] {
+        let started = Instant::now();
+        // No keep-alive would come in time.
+        let options = Options::new().with_protocol(protocol);
+        let port = echo_pod();
+        let mut forward = rt.forward(connector(&rt, &serving), &[port], options).await.unwrap();
+        let mut stream = forward.open(port).unwrap();
+        for asked in 1..=3 {
+            let took = forward.round_trip().await.unwrap();
+            assert!(took > Duration::ZERO && took < started.elapsed(), "{protocol}: {took:?}");
+            let stats = forward.stats();
+            assert_eq!((stats.pings, stats.pongs, stats.round_trip), (asked, asked, Some(took)));
+        }
+        // The pod has seen nothing of it.
+        write(&mut stream, b"x").await;
+        assert_eq!(read_exactly(&mut stream, 1).await, b"x");
+    }
+    let port = echo_pod();
+    let forward = rt.forward(connector(&rt, &serving), &[port], Options::new()).await.unwrap();
+    drop(serving);
+    assert_eq!(forward.closed().await, CloseReason::Disconnected);
+    assert_eq!(forward.round_trip().await, Err(CloseReason::Disconnected));
 }
 
 async fn a_refused_port_is_told_in_words<R: Runtime + Net>(rt: R) {

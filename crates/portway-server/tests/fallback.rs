@@ -11,6 +11,7 @@ use common::*;
 use futures_lite::stream;
 use http::{Extensions, Request, Response};
 use portway_driver::{Net, Runtime};
+use portway_runtimes::on_every_runtime;
 use portway_server::{Access, Body, ClientAddr, Limits, Verdict};
 
 on_every_runtime!(

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use portway_driver::{HyperIo, HyperSocket, Listener, Mapping, Net, Options, PortForward, Runtime};
+use portway_runtimes::on_every_runtime;
 use portway_server::{Limits, LocalPods, Peer, Server, Target};
 
 on_every_runtime!(

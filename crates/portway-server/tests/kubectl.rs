@@ -14,6 +14,7 @@ use common::*;
 use portway_driver::proto::CloseReason;
 use portway_driver::{Net, Port, RelayRules, Runtime, WireForm};
 use portway_interop::{Kubectl, KubectlExit, KubectlForward, Kubectled};
+use portway_runtimes::TestRuntime;
 use portway_server::{
     Access, Action, LocalPod, LocalPods, NoPod, PodError, Pods, Server, ServerEvent, Serving,
     Target, Verdict,
@@ -33,10 +34,10 @@ macro_rules! with_every_kubectl {
                 portway_interop::Kubectl::$which().map(|kubectl| crate::Caller { kubectl, tunnel: $tunnel })
             }
             mod tokio {
-                $(#[test] fn $name() { crate::run::<crate::common::OnTokio>(super::caller(), crate::$name) })+
+                $(#[test] fn $name() { crate::run::<portway_runtimes::TokioThreads>(super::caller(), crate::$name) })+
             }
             mod smol {
-                $(#[test] fn $name() { crate::run::<crate::common::OnSmol>(super::caller(), crate::$name) })+
+                $(#[test] fn $name() { crate::run::<portway_runtimes::SmolGlobal>(super::caller(), crate::$name) })+
             }
         }
     };
@@ -89,10 +90,10 @@ impl Caller {
     }
 }
 
-fn run<E: Env>(caller: Option<Caller>, body: impl AsyncFnOnce(E::R, Caller)) {
+fn run<T: TestRuntime>(caller: Option<Caller>, body: impl AsyncFnOnce(T::Runtime, Caller)) {
     // What is missing says so itself.
     let Some(caller) = caller else { return };
-    E::block_on(async |rt| body(rt, caller).await);
+    portway_runtimes::run::<T, _>(async |rt| body(rt, caller).await);
 }
 
 fn open(kubectl: &Kubectled, port: Port) -> TcpStream {

@@ -4,8 +4,10 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::pin::pin;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -20,6 +22,7 @@ use portway_driver::{
     Options, Port, PortForward, Protocol, ReadBuf, RelayFailure, RelayRules, ResolveError, Runtime,
     SessionOrigin, Sessions, Socket, Upgraded, WireForm,
 };
+use portway_runtimes::on_every_runtime;
 use portway_server::{ServerEvent, Serving};
 
 on_every_runtime!(
@@ -40,6 +43,7 @@ on_every_runtime!(
     who_does_not_read_stops_nobody,
     who_waits_for_the_end_leaves_the_session_to_the_next,
     who_is_answered_after_the_end_keeps_the_session,
+    who_counts_is_woken_by_what_counts,
     a_shutdown_takes_leave_of_what_waits,
     a_dropped_listener_takes_leave_of_what_waits,
     a_shutdown_does_not_wait_for_a_server_that_is_silent,
@@ -382,6 +386,40 @@ async fn a_session_that_fell_silent_costs_no_connection_a_byte<R: Runtime + Net>
     assert_eq!((stats.dialled, stats.broken, stats.bytes_up), (3, 0, 300_000));
 }
 
+async fn who_counts_is_woken_by_what_counts<R: Runtime + Net>(rt: R) {
+    let peer = peer(&rt, BOTH).await;
+    let connector = at(&rt, peer.serving.local_addr());
+    let mapping = Mapping::new(0, echo_pod());
+    let listening = rt.listen(connector, [mapping], options()).await.unwrap();
+    let counters = listening.counters();
+    let mut stream = program(listening.local_addr());
+    let mut stats = counters.stats();
+    while stats.dialled == 0 {
+        stats = counters.changed(&stats).await;
+    }
+    assert_eq!((stats.accepted, stats.open, stats.bytes_up), (1, 1, 0));
+    // Nothing happens, so nobody is woken.
+    let before = stats;
+    let mut change = pin!(counters.changed(&before));
+    let woken = poll_fn(|cx| Poll::Ready(change.as_mut().poll(cx).is_ready())).await;
+    assert!(!woken);
+    let echoing = std::thread::spawn(move || {
+        echo(&mut stream, b"hello");
+        stream
+    });
+    stats = change.await;
+    while stats.bytes_down < 5 {
+        stats = counters.changed(&stats).await;
+    }
+    assert_eq!((stats.bytes_up, stats.bytes_down), (5, 5));
+    drop(aside(&rt, move || echoing.join().unwrap()).await);
+    while stats.open > 0 {
+        stats = counters.changed(&stats).await;
+    }
+    drop(listening);
+    assert_eq!((counters.stats().accepted, counters.stats().bytes_down), (1, 5));
+}
+
 async fn a_session_cut_under_a_request_costs_no_byte_and_no_end<R: Runtime + Net>(rt: R) {
     let peer = peer(&rt, BOTH).await;
     let (port, recorded) = recording_pod();
@@ -485,8 +523,8 @@ async fn shared_sessions_are_filled_before_another_is_dialled<R: Runtime + Net>(
     assert_eq!(ports.len(), 2);
     let mut all = Vec::new();
     for (number, dialled) in [1, 1, 1, 2, 2].into_iter().enumerate() {
-        let bound = listening.bound()[number % listening.bound().len()];
-        let mut stream = program(bound.local);
+        let bound = &listening.bound()[number % listening.bound().len()];
+        let mut stream = program(bound.local.socket_addr().unwrap());
         echo(&mut stream, b"hello");
         all.push(stream);
         assert_eq!(listening.stats().dialled, dialled, "connection {number}");
@@ -517,7 +555,7 @@ async fn who_does_not_read_stops_nobody<R: Runtime + Net>(rt: R) {
         before > 0 && before == moved
     })
     .await;
-    let echo_port = listening.bound().last().unwrap().local;
+    let echo_port = listening.bound().last().unwrap().local.socket_addr().unwrap();
     let (_, took) = elapsed(|| {
         let mut stream = program(echo_port);
         (0..20).for_each(|_| echo(&mut stream, b"hello"));
@@ -573,8 +611,8 @@ async fn who_is_answered_after_the_end_keeps_the_session<R: Runtime + Net>(rt: R
     let mappings = [Mapping::new(0, slow), Mapping::new(0, talker)];
     let listening = rt.listen(connector, mappings, options).await.unwrap();
     for (port, answer) in [(slow, 9), (talker, 400)] {
-        let local = listening.bound().iter().find(|bound| bound.remote == port).unwrap().local;
-        let mut stream = program(local);
+        let bound = listening.bound().iter().find(|bound| bound.remote == port).unwrap();
+        let mut stream = program(bound.local.socket_addr().unwrap());
         stream.write_all(b"request").unwrap();
         if port == talker {
             stream.read_exact(&mut [0]).unwrap();

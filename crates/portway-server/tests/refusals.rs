@@ -11,6 +11,7 @@ use bytes::Bytes;
 use common::*;
 use http::{Request, Response, StatusCode};
 use portway_driver::{Net, Port, Runtime};
+use portway_runtimes::on_every_runtime;
 use portway_server::{
     Access, Limits, LocalPod, LocalPods, NoPod, Origins, PodError, Pods, Server, ServerEvent,
     Serving, Target, Verdict,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use common::*;
 use portway_driver::{Net, Runtime, WireForm};
+use portway_runtimes::on_every_runtime;
 use portway_server::{Access, Action, Verdict, WantedPorts};
 
 on_every_runtime!(

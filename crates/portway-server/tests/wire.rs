@@ -13,6 +13,7 @@ use std::time::Duration;
 use common::*;
 use portway_driver::proto::Config;
 use portway_driver::{Net, Port, ReadBuf, Runtime, Socket};
+use portway_runtimes::on_every_runtime;
 use portway_server::{
     Limits, LocalPod, LocalPods, NoPod, PodError, Pods, Server, ServerEvent, Target,
 };

@@ -13,6 +13,7 @@ pub(crate) enum Resource {
     Jobs,
     EndpointSlices,
     SelfSubjectAccessReviews,
+    SelfSubjectReviews,
 }
 
 /// What discovery says of it.
@@ -30,7 +31,7 @@ pub(crate) struct Description {
 const ALL: &[&str] = &["all"];
 
 impl Resource {
-    pub(crate) const EVERY: [Self; 12] = [
+    pub(crate) const EVERY: [Self; 13] = [
         Self::Namespaces,
         Self::Pods,
         Self::Services,
@@ -43,11 +44,12 @@ impl Resource {
         Self::Jobs,
         Self::EndpointSlices,
         Self::SelfSubjectAccessReviews,
+        Self::SelfSubjectReviews,
     ];
 
     /// The groups in the order of discovery; the core group has no name.
-    pub(crate) const GROUPS: [&str; 5] =
-        ["", "apps", "batch", "discovery.k8s.io", "authorization.k8s.io"];
+    pub(crate) const GROUPS: [&str; 6] =
+        ["", "apps", "batch", "discovery.k8s.io", "authorization.k8s.io", "authentication.k8s.io"];
 
     /// The only version that every group has here.
     pub(crate) const VERSION: &str = "v1";
@@ -112,12 +114,22 @@ impl Resource {
                     &[],
                 )
             },
+            Self::SelfSubjectReviews => Description {
+                group: "authentication.k8s.io",
+                namespaced: false,
+                ..core("SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", &[])
+            },
         }
+    }
+
+    /// A question that everybody may ask about themselves, and no object that is kept.
+    pub(crate) const fn is_review(self) -> bool {
+        matches!(self, Self::SelfSubjectAccessReviews | Self::SelfSubjectReviews)
     }
 
     /// What can be done with it, in the order of the alphabet as everywhere.
     pub(crate) const fn verbs(self) -> &'static [&'static str] {
-        if matches!(self, Self::SelfSubjectAccessReviews) {
+        if self.is_review() {
             return &["create"];
         }
         &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]

@@ -4,6 +4,7 @@ use std::fmt;
 ///
 /// | from | what is different |
 /// |---|---|
+/// | 1.28 | it tells who somebody is to it (`SelfSubjectReview`) |
 /// | 1.31 | SPDY tunnelled in a WebSocket is served, beside v4 and plain SPDY |
 /// | 1.35 | who comes with a WebSocket needs `create` on `pods/portforward` beside `get` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,10 @@ impl Version {
     /// 1.`minor`.
     pub const fn new(minor: u32) -> Self {
         Self { major: 1, minor }
+    }
+
+    pub(crate) fn tells_who(self) -> bool {
+        self >= Self::new(28)
     }
 
     pub(crate) fn has_tunnel(self) -> bool {

@@ -8,6 +8,7 @@ use std::pin::pin;
 use common::*;
 use futures_lite::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
@@ -17,7 +18,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config};
-use portway_testcluster::{Program, Rule, TestCluster, User};
+use portway_testcluster::{Program, Rule, TestCluster, User, Version};
 use portway_tokio::Tokio;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -202,4 +203,29 @@ async fn who_may_what_is_told_by_certificates_and_tokens() {
     let nobody = client(&cluster.kubeconfig_with_token("wrong")).await;
     let pods: Api<Pod> = Api::default_namespaced(nobody);
     assert_eq!(code(pods.get("web-0").await).0, 401);
+}
+
+#[tokio::test]
+async fn who_somebody_is_is_told_from_1_28_on() {
+    let who = async |cluster: &TestCluster, user: &User| {
+        let reviews: Api<SelfSubjectReview> =
+            Api::all(client(&cluster.kubeconfig_of(user).unwrap()).await);
+        let review = SelfSubjectReview::default();
+        reviews.create(&PostParams::default(), &review).await.map(|review| {
+            let info = review.status.unwrap().user_info.unwrap();
+            (info.username.unwrap(), info.groups.unwrap())
+        })
+    };
+    let cluster = secure().await;
+    let jane = User::new("jane").group("devs");
+    let groups = ["devs", "system:authenticated"].map(str::to_owned).to_vec();
+    // Nothing is granted to her, and nothing has to be.
+    assert_eq!(who(&cluster, &jane).await.unwrap(), ("jane".to_owned(), groups));
+    let builder = TestCluster::builder().tls().version(Version::new(27));
+    let old = builder.start(&Tokio::current()).await.unwrap();
+    let (status, _, message) = code(who(&old, &jane).await);
+    assert_eq!(
+        (status, message.as_str()),
+        (404, "the server could not find the requested resource")
+    );
 }

@@ -60,3 +60,9 @@ pub use portway_tokio::{Tokio, TokioListener, TokioSleep, TokioSocket};
 #[doc = include_str!("../../../README.md")]
 #[derive(Debug)]
 pub struct Readme;
+
+/// Those of the guide.
+#[cfg(all(doctest, feature = "smol", feature = "kube", feature = "rustls"))]
+#[doc = include_str!("../../../docs/EMBEDDING.md")]
+#[derive(Debug)]
+pub struct Embedding;

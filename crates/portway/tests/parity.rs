@@ -17,7 +17,7 @@ macro_rules! the_same_program {
             use $krate::proto::{CloseReason, HalfClose, OpenError, StreamError};
             use $krate::{
                 Addr, Attempt, Bound, Bridge, BridgeReport, Config, ConnectError, Connector,
-                DialError, DialPod, Elapsed, Endpoint, Events, Forward, HttpConnector, HyperIo,
+                Counters, DialError, DialPod, Elapsed, Endpoint, Events, Forward, HttpConnector, HyperIo,
                 HyperSocket, InvalidProtocol, InvalidServer, Leftover, Lifecycle, ListenError, LocalAddr,
                 ListenEvent, ListenStats, Listener, Listening, Mapping, Meter, NegotiationError,
                 Net, Options, PodSocket, Port, PortForward, PortStream, Presence, Probe, Protocol,
@@ -30,7 +30,7 @@ macro_rules! the_same_program {
 
             /// The driver's types, by the names that this crate gives them.
             type _Types = (
-                (Addr, Attempt, Bound, BridgeReport, Config, ConnectError, DialError, Elapsed),
+                (Addr, Attempt, Bound, BridgeReport, Config, ConnectError, Counters, DialError, Elapsed),
                 (Endpoint, Events, Forward, HttpConnector<$Runtime>, HyperIo<$Socket>),
                 (InvalidProtocol, InvalidServer, Leftover, Lifecycle, ListenError, LocalAddr),
                 (ListenEvent, ListenStats, Listening, Mapping, NegotiationError, Options, PodSocket<$Socket>),

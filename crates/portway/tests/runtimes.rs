@@ -4,30 +4,16 @@
 #[macro_use]
 mod promises;
 
-use portway::{AsyncStd, Smol, Tokio};
-use promises::in_time;
+use portway_runtimes::{AsyncStdGlobal, SmolGlobal, TokioThreads, run};
 
 mod on_tokio {
-    promises!(super::tokio);
+    promises!(super::run::<super::TokioThreads, _>);
 }
 
 mod on_smol {
-    promises!(super::smol);
+    promises!(super::run::<super::SmolGlobal, _>);
 }
 
 mod on_async_std {
-    promises!(super::async_std);
-}
-
-fn tokio(body: impl AsyncFnOnce(Tokio)) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(in_time(Tokio::new(runtime.handle().clone()), body));
-}
-
-fn smol(body: impl AsyncFnOnce(Smol)) {
-    smol::block_on(in_time(Smol::global(), body));
-}
-
-fn async_std(body: impl AsyncFnOnce(AsyncStd)) {
-    async_std::task::block_on(in_time(AsyncStd::global(), body));
+    promises!(super::run::<super::AsyncStdGlobal, _>);
 }

@@ -10,16 +10,32 @@ import (
 )
 
 // cutAfter lets the honest server serve and takes the connection away after n bytes behind its 101.
-func cutAfter(n int, reset bool) lie {
+func cutAfter(n int, take func(net.Conn)) lie {
 	return between(func(_ *http.Request, conn net.Conn, client io.Reader, answered bool) net.Conn {
-		return &cutConn{Conn: &readsFrom{conn, client}, raw: conn, left: n, reset: reset, body: answered}
+		return &cutConn{Conn: &readsFrom{conn, client}, raw: conn, left: n, take: take, body: answered}
 	})
+}
+
+// resetLater resets it once the client has had time to read: a reset discards what it has not.
+func resetLater(conn net.Conn) {
+	time.Sleep(300 * time.Millisecond)
+	reset(conn)
+}
+
+// end closes it; in TLS with a close_notify.
+func end(conn net.Conn) { _ = conn.Close() }
+
+// hangUp ends our direction, below TLS: there is no close_notify.
+func hangUp(conn net.Conn) {
+	if tcp, ok := belowTLS(conn).(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
 }
 
 type cutConn struct {
 	net.Conn
-	raw   net.Conn
-	reset bool
+	raw  net.Conn
+	take func(net.Conn)
 
 	lock sync.Mutex
 	// tail is the end of what was written while the header block goes on; nil once it is over.
@@ -54,12 +70,6 @@ func (c *cutConn) Write(b []byte) (int, error) {
 	if err != nil {
 		return written, err
 	}
-	if c.reset {
-		// A reset discards what the peer's kernel has not got yet.
-		time.Sleep(50 * time.Millisecond)
-		reset(c.raw)
-	} else {
-		_ = c.raw.Close()
-	}
+	c.take(c.raw)
 	return written, errCut
 }

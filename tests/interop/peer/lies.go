@@ -136,9 +136,11 @@ const noTunnel = "pod-no-tunnel"
 
 var liesWithNumber = map[string]func(int) lie{
 	// Honest, and after N bytes behind its 101 the connection is reset ...
-	"pod-cut-": func(n int) lie { return cutAfter(n, true) },
-	// ... or ends without a Close frame.
-	"pod-eof-":        func(n int) lie { return cutAfter(n, false) },
+	"pod-cut-": func(n int) lie { return cutAfter(n, resetLater) },
+	// ... or ends without a Close frame ...
+	"pod-eof-": func(n int) lie { return cutAfter(n, end) },
+	// ... and, in TLS, without the end of TLS either.
+	"pod-hangup-":     func(n int) lie { return cutAfter(n, hangUp) },
 	"pod-huge-error-": hugeError,
 	// Honest, and the connection is reset after N ms.
 	"pod-drop-": func(n int) lie { return dropAfter(time.Duration(n) * time.Millisecond) },

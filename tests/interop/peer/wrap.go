@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -59,11 +60,21 @@ func dropAfter(wait time.Duration) lie {
 	})
 }
 
+// reset resets the connection, below TLS.
 func reset(conn net.Conn) {
+	conn = belowTLS(conn)
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
+}
+
+// belowTLS is what carries the connection, if it is in TLS.
+func belowTLS(conn net.Conn) net.Conn {
+	if secured, ok := conn.(*tls.Conn); ok {
+		return secured.NetConn()
+	}
+	return conn
 }
 
 // late is a long way from the client to the server: what the client says arrives this much later.

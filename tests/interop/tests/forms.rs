@@ -4,8 +4,9 @@
 
 mod common;
 
-use common::{FORMS, Home, OnAsyncStd, OnSmol, OnTokio, Opened};
+use common::{FORMS, Opened};
 use portway_interop::{Peer, PeerOptions, require_go};
+use portway_runtimes::{AsyncStdGlobal, SmolGlobal, TestRuntime, TokioThreads};
 use portway_tokio::{Options, Protocol};
 
 /// What the server was asked for (tunnel, v4, SPDY), and what it gave.
@@ -18,15 +19,15 @@ fn counted(peer: &Peer) -> ([u64; 3], [u64; 3]) {
 }
 
 /// One connection through a pod with these manners, with nothing said about the form.
-fn unsaid<H: Home>(manners: &str) -> (bool, [u64; 3], [u64; 3]) {
-    unsaid_to::<H>(PeerOptions::new().every_pod(manners))
+fn unsaid<T: TestRuntime>(manners: &str) -> (bool, [u64; 3], [u64; 3]) {
+    unsaid_to::<T>(PeerOptions::new().every_pod(manners))
 }
 
-fn unsaid_to<H: Home>(server: PeerOptions) -> (bool, [u64; 3], [u64; 3]) {
+fn unsaid_to<T: TestRuntime>(server: PeerOptions) -> (bool, [u64; 3], [u64; 3]) {
     let peer = Peer::start_with(server);
     // A session ahead of need would ask for itself.
     let options = Options::new().with_protocol(Protocol::Auto).with_spare(false);
-    let opened = Opened::<H>::with(&peer, "demo", &[8084], options, |connector| connector);
+    let opened = Opened::<T>::with(&peer, "demo", &[8084], options, |connector| connector);
     let served = opened.exchange(8084) == (b"got hello\n".to_vec(), false);
     let (asked, given) = counted(&peer);
     (served, asked, given)
@@ -36,9 +37,9 @@ fn unsaid_to<H: Home>(server: PeerOptions) -> (bool, [u64; 3], [u64; 3]) {
 fn an_old_api_server_gives_v4_in_the_same_request() {
     if require_go() {
         let v4 = (true, [1, 0, 0], [0, 1, 0]);
-        assert_eq!(unsaid::<OnTokio>("pod-no-tunnel"), v4);
-        assert_eq!(unsaid::<OnSmol>("pod-no-tunnel"), v4);
-        assert_eq!(unsaid::<OnAsyncStd>("pod-no-tunnel"), v4);
+        assert_eq!(unsaid::<TokioThreads>("pod-no-tunnel"), v4);
+        assert_eq!(unsaid::<SmolGlobal>("pod-no-tunnel"), v4);
+        assert_eq!(unsaid::<AsyncStdGlobal>("pod-no-tunnel"), v4);
     }
 }
 
@@ -46,7 +47,7 @@ fn an_old_api_server_gives_v4_in_the_same_request() {
 fn a_cluster_that_is_old_all_through_gives_v4_too() {
     if require_go() {
         let old = PeerOptions::new().every_pod("pod-no-tunnel").old_node();
-        assert_eq!(unsaid_to::<OnTokio>(old), (true, [1, 0, 0], [0, 1, 0]));
+        assert_eq!(unsaid_to::<TokioThreads>(old), (true, [1, 0, 0], [0, 1, 0]));
     }
 }
 
@@ -54,7 +55,7 @@ fn a_cluster_that_is_old_all_through_gives_v4_too() {
 fn an_old_node_gives_the_tunnel_of_its_api_server() {
     if require_go() {
         let tunnel = (true, [1, 0, 0], [1, 0, 0]);
-        assert_eq!(unsaid_to::<OnTokio>(PeerOptions::new().old_node()), tunnel);
+        assert_eq!(unsaid_to::<TokioThreads>(PeerOptions::new().old_node()), tunnel);
     }
 }
 
@@ -64,7 +65,7 @@ fn plain_spdy_gets_through_where_no_websocket_does() {
         return;
     }
     for refusal in ["403", "400", "500", "101"] {
-        let (served, asked, given) = unsaid::<OnTokio>(&format!("pod-no-websocket-{refusal}"));
+        let (served, asked, given) = unsaid::<TokioThreads>(&format!("pod-no-websocket-{refusal}"));
         assert!(served, "{refusal}: asked for {asked:?}");
         assert_eq!(asked[0], 1, "{refusal}: asked for {asked:?}");
         assert_eq!(given[2], asked[2], "{refusal}: asked for {asked:?}, got {given:?}");
@@ -75,7 +76,7 @@ fn plain_spdy_gets_through_where_no_websocket_does() {
 #[test]
 fn a_gateway_that_fails_is_not_asked_in_another_form() {
     if require_go() {
-        let (served, asked, _) = unsaid::<OnTokio>("pod-no-websocket-502");
+        let (served, asked, _) = unsaid::<TokioThreads>("pod-no-websocket-502");
         assert!(!served);
         assert_eq!(asked, [1, 0, 0]);
     }
@@ -84,7 +85,7 @@ fn a_gateway_that_fails_is_not_asked_in_another_form() {
 #[test]
 fn who_may_not_forward_is_not_asked_again() {
     if require_go() {
-        let (served, asked, _) = unsaid::<OnTokio>("pod-403");
+        let (served, asked, _) = unsaid::<TokioThreads>("pod-403");
         assert!(!served);
         assert_eq!(asked, [1, 0, 0]);
     }

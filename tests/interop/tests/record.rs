@@ -11,8 +11,9 @@ use std::time::Duration;
 use portway_interop::{
     Conn, GoClient, GoForwarder, Kubectl, Peer, PeerOptions, Recorder, require_go,
 };
+use portway_runtimes::{TestRuntime, TokioThreads};
 use portway_tokio::proto::HalfClose;
-use portway_tokio::{Config, Mapping, Options, Port, PortForward, Protocol, Sessions, Tokio};
+use portway_tokio::{Bound, Config, Mapping, Options, Port, PortForward, Protocol, Sessions};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -200,8 +201,8 @@ fn take(take: &Take) -> Vec<String> {
             return texts;
         }
         Client::Portway(protocol) => {
-            let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            let rt = Tokio::new(tokio.handle().clone());
+            let tokio = TokioThreads::start();
+            let rt = tokio.handle();
             let connector = rt.http(&server, "default", take.pod).unwrap();
             let options = Options::new()
                 .with_protocol(protocol)
@@ -211,8 +212,8 @@ fn take(take: &Take) -> Vec<String> {
             let ports: Vec<_> =
                 take.ports.iter().map(|port| Mapping::new(0, Port::new(*port).unwrap())).collect();
             let listening = tokio.block_on(rt.listen(connector, ports, options)).unwrap();
-            let addrs: Vec<_> =
-                listening.bound().iter().map(|it| (it.remote.get(), it.local)).collect();
+            let addr = |it: &Bound| Some((it.remote.get(), it.local.socket_addr()?));
+            let addrs: Vec<_> = listening.bound().iter().filter_map(addr).collect();
             run(take, |port| addrs.iter().find(|(remote, _)| *remote == port).unwrap().1);
             tokio.block_on(listening.shutdown(PATIENCE));
         }

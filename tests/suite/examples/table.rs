@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portway_suite::matrix::{Case, FORMS, Need, Role, Scenario};
 use portway_suite::{
-    AsyncStdGlobal, SCENARIOS, Simulator, SmolGlobal, TestRuntime, TokioCurrent, TokioThreads,
-    run_case,
+    AsyncStdGlobal, SCENARIOS, Simulator, SmolGlobal, Stage, TokioCurrent, TokioThreads, run_case,
 };
 
 /// Runs a square of the matrix.

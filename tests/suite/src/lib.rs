@@ -1,7 +1,7 @@
 //! The promises of portway, each a scenario that is written once.
 //!
 //! A scenario is a generic function in `scenarios/`, registered once, in the list below. It runs on
-//! every [`TestRuntime`], in every wire form that can do what it needs, with our half as the client
+//! every [`Stage`], in every wire form that can do what it needs, with our half as the client
 //! and as the server. The other half is written by hand ([`raw`]), so that what is proven is what
 //! goes over the wire. See the README for how to test another runtime.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
@@ -13,13 +13,14 @@ pub mod matrix;
 pub mod pipe;
 pub mod raw;
 mod run;
-mod runtime;
 pub mod scenarios;
+mod stage;
 pub mod watched;
 
 pub use env::Env;
+pub use portway_runtimes::{AsyncStdGlobal, SmolGlobal, TokioCurrent, TokioThreads};
 pub use run::{SCENARIOS, run, run_case};
-pub use runtime::{AsyncStdGlobal, Simulator, SmolGlobal, TestRuntime, TokioCurrent, TokioThreads};
+pub use stage::{Simulator, Stage};
 
 /// The list of all scenarios: who keeps the promise, and what the wire has to be able to do for it.
 #[doc(hidden)]
@@ -167,7 +168,7 @@ macro_rules! scenarios {
     };
 }
 
-/// Makes a test of every scenario, in both roles and all wire forms, on a [`TestRuntime`]. To be called
+/// Makes a test of every scenario, in both roles and all wire forms, on a [`Stage`]. To be called
 /// in the root of a test file, once.
 #[macro_export]
 macro_rules! conformance {

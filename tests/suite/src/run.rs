@@ -5,7 +5,7 @@ use portway_driver::{Net, Runtime, until};
 use crate::env::{Env, Scale};
 use crate::matrix::{Case, FORMS, Need, Role, Scenario};
 use crate::watched::{Count, Counting, Failing, Watched};
-use crate::{TestRuntime, scenarios};
+use crate::{Stage, scenarios};
 
 /// No scenario takes longer.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -16,19 +16,19 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// Runs one square of the matrix; the form is its place in [`FORMS`]. One whose wire form cannot do it
 /// is skipped, and says so. When a scenario is over, no task, connection or listener of its runtime
 /// may be left.
-pub fn run<T: TestRuntime>(name: &str, role: &str, form: usize) {
+pub fn run<S: Stage>(name: &str, role: &str, form: usize) {
     let role = if role == "client" { Role::Client } else { Role::Server };
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
     let scenario = scenario.expect("a scenario of the list");
-    run_case::<T>(Case { scenario, role, form: FORMS[form] });
+    run_case::<S>(Case { scenario, role, form: FORMS[form] });
 }
 
 /// Runs one square of the matrix, unless it is skipped.
-pub fn run_case<T: TestRuntime>(case: Case) -> Option<Need> {
+pub fn run_case<S: Stage>(case: Case) -> Option<Need> {
     let skipped = case.skipped();
     if skipped.is_none() {
-        let scale = Scale { bulk: T::BULK, connections: T::CONNECTIONS };
-        T::run(async |runtime| {
+        let scale = Scale { bulk: S::BULK, connections: S::CONNECTIONS };
+        S::run(async |runtime| {
             let runtime = Watched::new(runtime);
             let env = Env::new(runtime.clone(), case, scale);
             let played = until(&runtime, runtime.now() + DEADLINE, play(&env)).await;

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use portway_suite::{
-    AsyncStdGlobal, SCENARIOS, SmolGlobal, TestRuntime, TokioCurrent, TokioThreads, run_case,
+    AsyncStdGlobal, SCENARIOS, SmolGlobal, Stage, TokioCurrent, TokioThreads, run_case,
 };
 
 #[test]
@@ -17,32 +17,32 @@ fn descriptors_are_given_back() {
     on::<AsyncStdGlobal>();
 }
 
-/// A runtime that many more connect on.
-struct Busy<T>(PhantomData<T>);
+/// A stage on which many more connect.
+struct Busy<S>(PhantomData<S>);
 
-impl<T: TestRuntime> TestRuntime for Busy<T> {
-    const NAME: &'static str = T::NAME;
+impl<S: Stage> Stage for Busy<S> {
+    const NAME: &'static str = S::NAME;
     const CONNECTIONS: usize = 500;
-    type Runtime = T::Runtime;
+    type Runtime = S::Runtime;
 
-    fn run(body: impl AsyncFn(T::Runtime)) {
-        T::run(body);
+    fn run(body: impl AsyncFn(S::Runtime)) {
+        S::run(body);
     }
 }
 
-fn on<T: TestRuntime>() {
+fn on<S: Stage>() {
     let scenario = SCENARIOS.iter().find(|it| it.name == "leaks::of_connections_that_ended");
     let scenario = scenario.expect("it is in the list");
     let mut cases = scenario.cases();
     // What a runtime opens once and keeps.
     let first = cases.next().expect("a case");
-    run_case::<T>(first);
+    run_case::<S>(first);
     let before = descriptors();
     for case in cases.chain([first]) {
-        run_case::<Busy<T>>(case);
+        run_case::<Busy<S>>(case);
     }
     let after = descriptors();
-    assert!(after <= before, "{}: {before} before, {after} after", T::NAME);
+    assert!(after <= before, "{}: {before} before, {after} after", S::NAME);
 }
 
 fn descriptors() -> usize {

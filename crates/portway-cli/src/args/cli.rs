@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{DemoArgs, ForwardArgs};
+use super::{CheckArgs, DemoArgs, ForwardArgs};
 use crate::output;
 use crate::wanted::{Wanted, from_line};
 
@@ -24,6 +24,13 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Other {
+    /// Look at everything that a forward to a target needs, a line each: the first FAIL explains the rest
+    ///
+    /// The way to the cluster, the server, who we are to it, what we may do, the pod, the wire forms that
+    /// get through, the round trip, and each port. Exit codes: 0 when a forward would work, 1 when
+    /// something that it needs is missing, 2 when the command line makes no sense. (A pod with the name
+    /// check is spelled pod/check.)
+    Check(Box<CheckArgs>),
     /// Show that it works: an embedded API server, programs in a pod, and forwards to them
     ///
     /// (A pod with the name demo is spelled pod/demo.)
@@ -34,6 +41,7 @@ enum Other {
 #[derive(Debug)]
 pub(crate) enum Command {
     Forward(Box<ForwardArgs>, Vec<Wanted>),
+    Check(Box<CheckArgs>),
     Demo(DemoArgs),
 }
 
@@ -42,8 +50,10 @@ impl Cli {
     /// wrong with it.
     pub(crate) fn parse() -> Result<Command, ExitCode> {
         let cli = Self::try_parse().map_err(explain)?;
-        if let Some(Other::Demo(demo)) = cli.other {
-            return Ok(Command::Demo(demo));
+        match cli.other {
+            Some(Other::Check(check)) => return Ok(Command::Check(check)),
+            Some(Other::Demo(demo)) => return Ok(Command::Demo(demo)),
+            None => {}
         }
         match from_line(&cli.forward) {
             Ok(wanted) => Ok(Command::Forward(Box::new(cli.forward), wanted)),
@@ -56,6 +66,7 @@ impl Command {
     pub(crate) fn verbosity(&self) -> u8 {
         match self {
             Self::Forward(args, _) => args.access.verbosity(),
+            Self::Check(args) => args.access.verbosity(),
             Self::Demo(args) => args.verbose,
         }
     }
@@ -82,12 +93,11 @@ fn explain(mut error: clap::Error) -> ExitCode {
         error.insert(ContextKind::InvalidValue, ContextValue::String("(not shown)".to_owned()));
     }
     let text = error.render().to_string();
+    // Of what stands behind `--` something else is made.
+    let tips = text.lines().filter(|line| !line.contains("as a value, use '-- "));
+    let text = tips.collect::<Vec<_>>().join("\n");
     let said = text.split("\n\n").map(str::trim).filter(|part| {
-        !part.is_empty()
-            && !part.starts_with("Usage:")
-            && !part.starts_with("For more information")
-            // Of what stands behind `--` something else is made.
-            && !part.contains("as a value, use '-- ")
+        !part.is_empty() && !part.starts_with("Usage:") && !part.starts_with("For more information")
     });
     let said: Vec<&str> = said.map(|part| part.trim_start_matches("error: ")).collect();
     output::error(format_args!("{} (see portway --help)", said.join("; ")));

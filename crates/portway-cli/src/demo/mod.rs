@@ -2,7 +2,6 @@
 
 mod cluster;
 mod kubeconfig;
-mod transfer;
 mod web;
 
 use std::collections::HashMap;
@@ -22,13 +21,13 @@ use tokio::time::timeout;
 use crate::args::DemoArgs;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::forward::{Told, reason, stop};
+use crate::forward::{DRAIN, Told, reason, stop};
 use crate::interrupt::Interrupts;
 use crate::output;
 use crate::report::{Report, Reporter, Text, Words, forwarding};
+use crate::transfer::{Transfer, both_ways};
 use cluster::{DEPLOYMENT, ECHO, NAMESPACE, POD, SERVICE, WEB};
 use kubeconfig::Kubeconfig;
-use transfer::Transfer;
 
 /// Forwards that stand, and what their listener has to say.
 struct Demo {
@@ -58,7 +57,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let teller = reporter.teller();
     let telling = tokio::spawn(demo.told.tell(demo.events, teller.clone(), || {}));
     interrupts.next().await;
-    let code = stop(vec![demo.listening], &teller, interrupts).await;
+    let code = stop(vec![demo.listening], DRAIN, &teller, interrupts).await;
     // It ends with the listener.
     let _ = telling.await;
     drop(teller);
@@ -120,7 +119,11 @@ impl Demo {
     /// Bytes through the echo, both ways at once.
     async fn send_and_receive(&mut self, mib: u64) -> Result<(), Failure> {
         let (_, stream, _) = self.connect(ECHO).await?;
-        let transfer = transfer::both_ways(stream, mib * 1024 * 1024).await;
+        let transfer = async {
+            stream.set_nodelay(true)?;
+            both_ways(stream, mib * 1024 * 1024).await
+        };
+        let transfer = transfer.await;
         let transfer =
             transfer.map_err(|e| Failure::new(format_args!("the transfer broke: {e}")))?;
         let Transfer { sent, received, took } = transfer;

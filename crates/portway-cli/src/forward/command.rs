@@ -81,8 +81,9 @@ fn environment(opened: &[Opened]) -> Vec<(String, String)> {
                 names.push("PORTWAY".to_owned());
             }
             for name in names {
-                variables.push((format!("{name}_ADDR"), address.clone()));
-                variables.extend(port.local.map(|port| (format!("{name}_PORT"), port.to_string())));
+                variables.push((format!("{name}_ADDR"), address.to_string()));
+                let number = port.local.map(|port| (format!("{name}_PORT"), port.to_string()));
+                variables.extend(number);
             }
         }
     }

@@ -4,11 +4,11 @@ mod command;
 mod open;
 mod ports;
 mod ports_file;
+mod progress;
 mod stdio;
 mod told;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use portway_tokio::Listening;
@@ -18,18 +18,24 @@ use tokio::task::JoinSet;
 use self::command::Running;
 pub(crate) use self::open::{OpenError, Opened, Opening};
 use self::ports_file::PortsFile;
+use self::progress::Progress;
 pub(crate) use self::told::{Told, reason};
 use crate::access::Access;
 use crate::args::ForwardArgs;
 use crate::args::value::Reconnect;
 use crate::event::What;
+use crate::explain::failed;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupts, Signal};
 use crate::report::{Reporter, Teller, Words, of};
 use crate::wanted::Wanted;
 
 /// How long connections may go on after the first interrupt.
-const DRAIN: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long what a command has sent may be under way when it has ended. Whoever wants an answer has
+/// waited for it.
+const AFTER_COMMAND: Duration = Duration::from_millis(500);
 
 /// `portway TARGET PORT...`: forwards until it is interrupted, or until a command has ended.
 pub(crate) async fn run(args: ForwardArgs, wanted: Vec<Wanted>) -> Result<ExitCode, Failure> {
@@ -62,7 +68,7 @@ async fn keep(
     let opening = Opening::of(args);
     let opened = tokio::select! {
         opened = open_all(&opening, wanted, &mut access, &teller) => {
-            opened.map_err(Failure::new)?
+            opened?
         }
         signal = interrupts.next() => return Ok(match args.command.as_slice() {
             [] => ExitCode::SUCCESS,
@@ -73,15 +79,17 @@ async fn keep(
     for opened in &opened {
         opened.tell(&teller);
     }
-    teller.tell(What::Ready);
     let path = args.ports_file.as_deref();
     let _ports_file = path.map(|path| PortsFile::write(path, &opened)).transpose()?;
+    teller.tell(What::Ready);
     let mut running = Running::start(&args.command, &opened)?;
     let (lose, mut lost) = mpsc::channel(1);
     let mut tellers = JoinSet::new();
     let mut listening = Vec::new();
+    let mut progress = Progress::new(reporter);
     for (opened, wanted) in opened.into_iter().zip(wanted) {
-        let told = Told::new(Arc::clone(&opened.forward), opened.remotes);
+        progress.follow(&opened.forward, opened.listening.counters());
+        let told = Told::new(opened.forward, opened.remotes);
         let lose = lose.clone();
         let ends = wanted.policies.reconnect == Reconnect::Off;
         let lose = move || {
@@ -91,7 +99,7 @@ async fn keep(
             }
         };
         tellers.spawn(told.tell(opened.events, teller.clone(), lose));
-        listening.push((opened.forward, opened.listening));
+        listening.push(opened.listening);
     }
     let ended = tokio::select! {
         ended = work(running.as_mut(), &mut interrupts) => ended?,
@@ -101,12 +109,12 @@ async fn keep(
             }
             return Err(Failure::new("lost connection to pod"));
         }
-        () = progress(&listening, reporter) => None,
     };
-    let listening = listening.into_iter().map(|(_, listening)| listening).collect();
-    let code = stop(listening, &teller, interrupts).await;
+    let drain = if ended.is_some() { AFTER_COMMAND } else { DRAIN };
+    let code = stop(listening, drain, &teller, interrupts).await;
     // Who was told of nothing more to come has told the rest.
     while tellers.join_next().await.is_some() {}
+    progress.finish();
     Ok(ended.unwrap_or(code))
 }
 
@@ -127,42 +135,27 @@ async fn open_all(
     wanted: &[Wanted],
     access: &mut Access,
     teller: &Teller,
-) -> Result<Vec<Opened>, OpenError> {
+) -> Result<Vec<Opened>, Failure> {
     let mut all = Vec::new();
     for wanted in wanted {
-        all.push(opening.open(wanted, access, teller).await?);
-    }
-    Ok(all)
-}
-
-/// Tells how much has moved, as often as somebody wants to know. Never returns.
-async fn progress(forwards: &[(Arc<str>, Listening)], reporter: &Reporter) {
-    let Some(pause) = reporter.progress() else { return std::future::pending().await };
-    let teller = reporter.teller();
-    loop {
-        tokio::time::sleep(pause).await;
-        for (forward, listening) in forwards.iter().filter(|_| teller.has_room()) {
-            let stats = listening.stats();
-            teller.tell(What::Progress {
-                forward: Arc::clone(forward),
-                open: stats.open,
-                accepted: stats.accepted,
-                bytes_up: stats.bytes_up,
-                bytes_down: stats.bytes_down,
-            });
+        match opening.open(wanted, access, teller).await {
+            Ok(opened) => all.push(opened),
+            Err(error) => return Err(failed(error, wanted, access).await),
         }
     }
+    Ok(all)
 }
 
 /// Lets connections finish, for a while.
 pub(crate) async fn stop(
     listening: Vec<Listening>,
+    drain: Duration,
     teller: &Teller,
     mut interrupts: Interrupts,
 ) -> ExitCode {
     let mut all: JoinSet<usize> = listening
         .into_iter()
-        .map(|listening| async move { listening.shutdown(DRAIN).await.connections })
+        .map(|listening| async move { listening.shutdown(drain).await.connections })
         .collect();
     let mut cut = 0;
     loop {

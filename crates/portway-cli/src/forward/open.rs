@@ -6,7 +6,8 @@ use portway_cluster::{Destination, LookupError, TargetConnector};
 use portway_kube::KubeApi;
 use portway_resolve::{Kind, LocalPort, PortSpec, RemotePort, Target};
 use portway_tokio::{
-    ConnectError, Connector, Events, ListenError, Listening, Mapping, Port, PortForward, Tokio,
+    ConnectError, Connector, Events, ListenError, Listening, Mapping, Port, PortForward, Probe,
+    Tokio,
 };
 
 use super::ports::{OpenPort, open_ports};
@@ -29,6 +30,8 @@ pub(crate) struct Opened {
     pub(crate) events: Events,
     /// The ports of the pod, where they are others than those asked for.
     pub(crate) remotes: HashMap<Port, Port>,
+    /// What trying the way into the pod has shown.
+    pub(crate) probe: Option<Probe>,
 }
 
 /// How forwards are opened.
@@ -50,8 +53,8 @@ pub(crate) enum OpenError {
     Lookup(#[from] LookupError),
     #[error("{source}{}", instead(source))]
     Listen { source: ListenError },
-    #[error("unable to listen on any of the requested ports: [{}]", requested(ports))]
-    Nothing { ports: Vec<Mapping> },
+    #[error("unable to listen on any of the requested ports: [{}]", ports.join(" "))]
+    Nothing { ports: Vec<String> },
     #[error("{}", super::told::reason(.0))]
     Connect(#[from] ConnectError),
 }
@@ -76,6 +79,7 @@ impl Opening {
         let runtime = Tokio::current();
         let mut left = mappings;
         let mut specs = wanted.ports.clone();
+        let mut closed = Vec::new();
         let listening = loop {
             let opened = runtime.listen(connector.clone(), left.clone(), options.clone());
             let source = match opened.await {
@@ -91,18 +95,19 @@ impl Opening {
             let error = unable(port, &source);
             let forward = Arc::clone(&forward);
             teller.tell(What::Unopened { forward, local: port, remote, error });
+            closed.push(format!("{{{port} {remote}}}"));
             if left.is_empty() {
-                return Err(OpenError::Nothing { ports: vec![mapping] });
+                return Err(OpenError::Nothing { ports: closed });
             }
         };
         let events = listening.events();
-        if self.probe {
-            let probe = listening.probe().await?;
+        let probe = if self.probe { Some(listening.probe().await?) } else { None };
+        if let Some(probe) = &probe {
             tracing::debug!(form = %probe.form, took = ?probe.took, "the server agrees");
         }
         let target = wanted.destination.to_string();
         let ports = open_ports(&specs, listening.bound(), |bound| shown(bound.remote));
-        Ok(Opened { forward, namespace, target, ports, listening, events, remotes })
+        Ok(Opened { forward, namespace, target, ports, listening, events, remotes, probe })
     }
 
     /// What a command line says of it.
@@ -151,7 +156,7 @@ impl Opening {
 }
 
 impl Opened {
-    /// Says which ports are open.
+    /// Says which ports are open, and where they lead.
     pub(crate) fn tell(&self, teller: &Teller) {
         for bound in self.listening.bound() {
             teller.tell(What::Listening {
@@ -160,6 +165,13 @@ impl Opened {
                 target: self.target.clone(),
                 local: bound.local.clone(),
                 remote: self.remote(bound.remote),
+            });
+        }
+        if let Some(probe) = &self.probe {
+            teller.tell(What::Reached {
+                forward: Arc::clone(&self.forward),
+                pod: probe.endpoint.pod.clone(),
+                form: probe.form.to_string(),
             });
         }
     }
@@ -213,10 +225,13 @@ fn refused(error: &ListenError, mappings: &[Mapping]) -> Option<(usize, u16)> {
 /// kubectl's words (protocol.md E.4).
 fn unable(port: u16, error: &ListenError) -> String {
     let ListenError::Bind { address, source, .. } = error else { return error.to_string() };
+    // Go has the system's words without a capital and without their number.
+    let reason = source.to_string();
+    let reason = reason.split(" (os error ").next().unwrap_or_default().to_lowercase();
     let v4 = address.socket_addr().is_some_and(|addr| addr.is_ipv4());
     let family = if v4 { "tcp4" } else { "tcp6" };
     format!(
-        "Unable to listen on port {port}: Listeners failed to create with the following errors: [unable to create listener: Error listen {family} {address}: bind: {source}]"
+        "Unable to listen on port {port}: Listeners failed to create with the following errors: [unable to create listener: Error listen {family} {address}: bind: {reason}]"
     )
 }
 
@@ -230,9 +245,4 @@ fn instead(error: &ListenError) -> String {
         }
         ListenError::Bind { .. } | ListenError::Nothing | _ => String::new(),
     }
-}
-
-fn requested(ports: &[Mapping]) -> String {
-    let shown = |it: &Mapping| Some(format!("{{{} {}}}", it.local_port()?, it.remote()));
-    ports.iter().filter_map(shown).collect::<Vec<_>>().join(" ")
 }

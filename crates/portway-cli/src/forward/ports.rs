@@ -2,20 +2,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use portway_resolve::{PortSpec, RemotePort};
 use portway_tokio::{Bound, LocalAddr};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-/// A local port or a unix socket that is open, as programs are told of it.
+/// A local port that is open, as programs are told of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct OpenPort {
     /// As it was asked for: a number or a name.
     pub(crate) port: String,
     /// The port of the pod.
     pub(crate) remote: u16,
-    /// A unix socket has none.
+    /// `None` of a unix socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) local: Option<u16>,
     /// Where to connect to; the first will do.
-    pub(crate) addresses: Vec<String>,
+    #[serde(serialize_with = "shown")]
+    pub(crate) addresses: Vec<LocalAddr>,
 }
 
 /// What is open for what was asked for, which are in the same order.
@@ -26,7 +27,8 @@ pub(super) fn open_ports(
 ) -> Vec<OpenPort> {
     // All addresses of a port stand together, and have the same number.
     let ports = bound.chunk_by(|one, next| {
-        one.remote == next.remote && local(one).is_some() && local(one) == local(next)
+        let same = number(&one.local).is_some() && number(&one.local) == number(&next.local);
+        same && one.remote == next.remote
     });
     specs
         .iter()
@@ -34,7 +36,7 @@ pub(super) fn open_ports(
         .map(|(spec, bound)| OpenPort {
             port: asked(spec, bound),
             remote: bound.first().map_or(0, &remote),
-            local: bound.first().and_then(local),
+            local: bound.first().and_then(|bound| number(&bound.local)),
             addresses: bound.iter().map(|bound| reachable(&bound.local)).collect(),
         })
         .collect()
@@ -57,23 +59,27 @@ fn asked(spec: &PortSpec, bound: &[Bound]) -> String {
         RemotePort::Unnamed => {
             bound.first().map(|bound| bound.remote.to_string()).unwrap_or_default()
         }
-        remote => remote.to_string(),
+        remote @ (RemotePort::Number(_) | RemotePort::Name(_) | _) => remote.to_string(),
     }
 }
 
-fn local(bound: &Bound) -> Option<u16> {
-    bound.local.socket_addr().map(|addr| addr.port())
+fn number(local: &LocalAddr) -> Option<u16> {
+    local.socket_addr().map(|addr| addr.port())
+}
+
+fn shown<S: Serializer>(addresses: &[LocalAddr], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(addresses.iter().map(ToString::to_string))
 }
 
 /// A wildcard is nothing to connect to.
-fn reachable(local: &LocalAddr) -> String {
-    let Some(local) = local.socket_addr() else { return local.to_string() };
+fn reachable(local: &LocalAddr) -> LocalAddr {
+    let Some(local) = local.socket_addr() else { return local.clone() };
     let ip: IpAddr = match local.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
-    SocketAddr::new(ip, local.port()).to_string()
+    SocketAddr::new(ip, local.port()).into()
 }
 
 #[cfg(test)]
@@ -101,7 +107,8 @@ mod tests {
         for (local, expected) in
             [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("192.0.2.1:1", "192.0.2.1:1")]
         {
-            assert_eq!(reachable(&LocalAddr::Ip(local.parse().unwrap())), expected);
+            let local: SocketAddr = local.parse().unwrap();
+            assert_eq!(reachable(&local.into()).to_string(), expected);
         }
     }
 }

@@ -60,7 +60,7 @@ impl Drop for PortsFile {
 fn write(path: &Path, content: &Content<'_>) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file =
-        Builder::new().prefix(".portway").tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        Builder::new().prefix(".portway").tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
     serde_json::to_writer_pretty(&mut file, content)?;
     writeln!(file)?;
     file.persist(path)?;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use super::open::{OpenError, Opening};
 use crate::access::Access;
 use crate::args::ForwardArgs;
+use crate::explain::failed;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::wanted::Wanted;
@@ -21,7 +22,11 @@ pub(super) async fn run(args: ForwardArgs, wanted: &[Wanted]) -> Result<ExitCode
     let wanted = the_only_one(wanted)?;
     let mut interrupts = Interrupts::install().map_err(Failure::new)?;
     let bridged = async {
-        let forward = open(&args, wanted).await.map_err(Failure::new)?;
+        let mut access = Access::new(args.access.clone());
+        let forward = match open(&args, wanted, &mut access).await {
+            Ok(forward) => forward,
+            Err(error) => return Err(failed(error, wanted, &mut access).await),
+        };
         bridge(forward).await
     };
     tokio::select! {
@@ -48,9 +53,12 @@ fn the_only_one(wanted: &[Wanted]) -> Result<&Wanted, Failure> {
 }
 
 /// The session, and its one port.
-async fn open(args: &ForwardArgs, wanted: &Wanted) -> Result<Forward, OpenError> {
+async fn open(
+    args: &ForwardArgs,
+    wanted: &Wanted,
+    access: &mut Access,
+) -> Result<Forward, OpenError> {
     let opening = Opening::of(args);
-    let mut access = Access::new(args.access.clone());
     let cluster = access.cluster(wanted.context.as_deref()).await?;
     let namespace: Arc<str> = wanted.namespace.as_deref().unwrap_or(&cluster.namespace).into();
     let connector = opening.connector(wanted, &cluster, &namespace);

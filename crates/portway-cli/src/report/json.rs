@@ -15,7 +15,7 @@ impl Json {
 
 impl Report for Json {
     fn tell(&mut self, event: &Event) {
-        if matches!(event.what, What::Progress { .. }) {
+        if matches!(event.what, What::Reached { .. } | What::Progress { .. }) {
             return;
         }
         if let Ok(text) = serde_json::to_string(event) {

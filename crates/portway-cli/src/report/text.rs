@@ -70,6 +70,8 @@ impl Report for Text {
             What::Missed { events, .. } => {
                 output::note(format_args!("{events} events came too fast to be told"));
             }
+            // What a command leaves behind it does not need.
+            What::Stopped { .. } if self.words == Words::Stderr => {}
             What::Stopped { cut: 1 } => {
                 output::note("a connection did not end in time and was cut off");
             }
@@ -81,6 +83,7 @@ impl Report for Text {
             | What::Retried { .. }
             | What::Ended { .. }
             | What::Stopped { cut: 0 }
+            | What::Reached { .. }
             | What::Progress { .. }
             // It is the last word of the command, which says it itself.
             | What::Error { .. } => {}

@@ -60,7 +60,7 @@ fn protocol(word: &str) -> Option<&'static str> {
 }
 
 /// Reads a port as kubectl writes it, its protocol behind it perhaps.
-fn port(word: &str) -> Result<PortSpec, WantedError> {
+pub(crate) fn port(word: &str) -> Result<PortSpec, WantedError> {
     let given = || word.to_owned();
     let spec = match protocol(word) {
         None => word,

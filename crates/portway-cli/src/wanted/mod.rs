@@ -10,7 +10,7 @@ use portway_resolve::{
     InvalidPortSpec, InvalidSelector, InvalidTarget, LocalPort, PortSpec, RemotePort,
 };
 
-pub(crate) use self::line::from_line;
+pub(crate) use self::line::{from_line, port};
 pub(crate) use self::policies::Policies;
 use crate::args::value::Address;
 

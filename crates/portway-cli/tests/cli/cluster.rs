@@ -5,6 +5,7 @@ use std::thread;
 
 use portway_testcluster::{Builder, Program, TestCluster};
 use portway_tokio::{RelayRules, Tokio};
+use tempfile::NamedTempFile;
 use tokio::runtime::Runtime;
 
 /// A cluster in this process, with a pod `web` whose port 80 (`http`) is an echo and which refuses all
@@ -35,6 +36,16 @@ impl Cluster {
         Self { cluster, _runtime: runtime }
     }
 
+    /// With TLS, as any cluster.
+    pub(crate) fn tls() -> Self {
+        Self::build(TestCluster::builder().tls(), Program::echo())
+    }
+
+    /// The kubeconfig of an admin, in a file.
+    pub(crate) fn config_file(&self) -> NamedTempFile {
+        file(&self.cluster.kubeconfig().expect("a certificate"))
+    }
+
     pub(crate) fn url(&self) -> String {
         self.cluster.url()
     }
@@ -46,6 +57,13 @@ impl Deref for Cluster {
     fn deref(&self) -> &TestCluster {
         &self.cluster
     }
+}
+
+/// A file with this in it.
+pub(crate) fn file(content: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a file");
+    file.write_all(content.as_bytes()).expect("room for it");
+    file
 }
 
 /// Sends bytes through the local port, and expects them back.

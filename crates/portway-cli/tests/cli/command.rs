@@ -102,6 +102,6 @@ fn a_command_is_not_run_unless_every_port_is_open() {
     let ended = script(&cluster, "nobody :80", "echo ran").end();
     ended.expect_error(
         1,
-        "error: cannot get pod 'nobody' in namespace default: pods \"nobody\" not found (404 Not Found)",
+        "error: cannot get pod 'nobody' in namespace default: pods \"nobody\" not found (404 Not Found); in namespace default there is web",
     );
 }

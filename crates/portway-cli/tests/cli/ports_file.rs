@@ -47,7 +47,7 @@ fn the_ports_are_in_a_file_for_as_long_as_they_are_open() {
     }
     portway.signal(Signal::TERM);
     let ended = portway.end();
-    assert_eq!((ended.code, ended.stderr.len()), (Some(0), 0), "{ended:?}");
+    assert_eq!((ended.code, ended.stdout.len()), (Some(0), 0), "{ended:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it is gone");
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct Ended {
 pub(crate) fn command(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portway"));
     command.args(args.split_whitespace());
+    // Whatever cluster this machine knows is not to be touched.
+    command.env("HOME", "/nonexistent");
+    command.env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -26,7 +26,7 @@ fn forbidden_names_both_verbs() {
     expect(
         &server,
         &format!(
-            "{{}} refused to forward to pod web in namespace default: forwarding to this pod is not allowed (403 Forbidden): {message}; create is missing, the role needs both verbs get and create on pods/portforward"
+            "{{}} refused to forward to pod web in namespace default: forwarding to this pod is not allowed (403 Forbidden): {message}; create is missing, the role needs both verbs get and create on pods/portforward; `portway check pod/web` shows the Role to apply"
         ),
     );
 }
@@ -122,7 +122,7 @@ fn an_unreachable_server_is_named() {
     let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = TcpStream::connect(at).unwrap_err();
     let ended = run(&format!("web :80 --server http://{at}"));
-    ended.expect_error(1, &format!("error: cannot reach http://{at}: {refused}"));
+    ended.expect_error(1, &format!("error: cannot reach http://{at}: {refused}; nothing listens there: is the cluster up, and is this its address?"));
 }
 
 #[test]

@@ -60,9 +60,8 @@ fn a_socket_that_somebody_has_is_theirs() {
     let directory = tempfile::tempdir().unwrap();
     let path = format!("{}/web.sock", directory.path().display());
     let theirs = UnixListener::bind(&path).unwrap();
-    let line = |why: &str| {
-        format!("error: cannot listen on unix:{path} for port 80 of the pod: {why}")
-    };
+    let line =
+        |why: &str| format!("error: cannot listen on unix:{path} for port 80 of the pod: {why}");
     let args = format!("web unix:{path}:80 --server {}", cluster.url());
     run(&args).expect_error(1, &line("somebody listens there already"));
     // What a dead program has left is in nobody's way.

@@ -41,8 +41,7 @@ pub(crate) struct Cluster {
 
 struct Inner {
     objects: BTreeMap<String, Value>,
-    /// What has happened to pods, by version.
-    history: Vec<(u64, &'static str, Value)>,
+    history: Vec<Change>,
     /// What is older is forgotten.
     oldest: u64,
     version: u64,
@@ -55,6 +54,34 @@ struct Inner {
     next_uid: u64,
     machines: BTreeMap<String, Machine>,
 }
+
+/// Something that has happened to an object.
+struct Change {
+    version: u64,
+    kind: &'static str,
+    path: String,
+    before: Option<Value>,
+    object: Value,
+}
+
+impl Change {
+    /// How a watch tells it, if it does.
+    fn told(&self, wanted: &Wanted) -> Option<&'static str> {
+        if self.kind == BOOKMARK {
+            return Some(BOOKMARK);
+        }
+        let was = self.before.as_ref().is_some_and(|before| wanted.includes(before));
+        match (was, wanted.includes(&self.object)) {
+            (true, false) => Some("DELETED"),
+            (false, true) if self.kind == "MODIFIED" => Some("ADDED"),
+            (_, true) => Some(self.kind),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Nothing has happened, and everybody is told so.
+const BOOKMARK: &str = "BOOKMARK";
 
 /// What runs in a pod.
 struct Machine {
@@ -93,7 +120,15 @@ impl Cluster {
 
     /// An object that is no pod.
     pub(crate) fn put(&self, path: &str, object: Value) {
-        self.lock().objects.insert(path.to_owned(), object);
+        let mut inner = self.lock();
+        let known = inner.objects.contains_key(path);
+        inner.publish(if known { "MODIFIED" } else { "ADDED" }, path, object);
+    }
+
+    pub(crate) fn delete(&self, path: &str) {
+        let mut inner = self.lock();
+        let object = inner.objects.remove(path).unwrap();
+        inner.publish("DELETED", path, object);
     }
 
     pub(crate) fn put_service(&self, name: &str, spec: Value) {
@@ -101,10 +136,15 @@ impl Cluster {
         self.put(&format!("/api/v1/namespaces/default/services/{name}"), object);
     }
 
+    /// A deployment of the pods of the app of its name.
     pub(crate) fn put_deployment(&self, name: &str) {
+        self.put_deployment_of(name, name);
+    }
+
+    pub(crate) fn put_deployment_of(&self, name: &str, app: &str) {
         let object = json!({
             "metadata": {"name": name},
-            "spec": {"selector": {"matchLabels": {"app": name}}},
+            "spec": {"selector": {"matchLabels": {"app": app}}},
         });
         self.put(&format!("/apis/apps/v1/namespaces/default/deployments/{name}"), object);
     }
@@ -132,7 +172,7 @@ impl Cluster {
             ]},
             "status": {"phase": "Pending", "conditions": []},
         });
-        inner.publish("ADDED", pod);
+        inner.publish("ADDED", &pod_path(name), pod);
     }
 
     /// Its program runs.
@@ -177,7 +217,7 @@ impl Cluster {
         let mut inner = self.lock();
         let mut pod = inner.object(name).clone();
         change(&mut pod);
-        inner.publish("MODIFIED", pod);
+        inner.publish("MODIFIED", &pod_path(name), pod);
     }
 
     /// It is told to go, and is not gone yet.
@@ -190,15 +230,28 @@ impl Cluster {
     /// Its program ends at once, and its connections with it; the server is told.
     pub(crate) fn kill_pod(&self, name: &str) {
         self.stop_machine(name);
-        let mut inner = self.lock();
-        let pod = inner.object(name).clone();
-        inner.objects.remove(&pod_path(name));
-        inner.publish("DELETED", pod);
+        self.delete(&pod_path(name));
+    }
+
+    /// Its object is deleted, and its program goes on.
+    pub(crate) fn orphan_pod(&self, name: &str) {
+        self.delete(&pod_path(name));
     }
 
     /// It is gone as by [`kill_pod`](Self::kill_pod), but no watch says so.
     pub(crate) fn lose_pod(&self, name: &str) {
         self.stop_machine(name);
+        self.lock().objects.remove(&pod_path(name));
+    }
+
+    /// It looks as before, but its node does not know it.
+    pub(crate) fn unplug_pod(&self, name: &str) {
+        self.stop_machine(name);
+    }
+
+    /// It is gone as by [`kill_pod`](Self::kill_pod), but no watch says so, nor does its node yet.
+    pub(crate) fn strand_pod(&self, name: &str) {
+        self.break_pod(name);
         self.lock().objects.remove(&pod_path(name));
     }
 
@@ -247,6 +300,22 @@ impl Cluster {
         inner.wake();
     }
 
+    /// Tells all watches up to where they have heard everything.
+    pub(crate) fn bookmark(&self) {
+        let mut inner = self.lock();
+        inner.version += 1;
+        let (version, object) =
+            (inner.version, json!({"metadata": {"resourceVersion": inner.version.to_string()}}));
+        inner.history.push(Change {
+            version,
+            kind: BOOKMARK,
+            path: String::new(),
+            before: None,
+            object,
+        });
+        inner.wake();
+    }
+
     /// Forgets what has happened so far.
     pub(crate) fn forget_history(&self) {
         let mut inner = self.lock();
@@ -265,14 +334,16 @@ impl Inner {
         &self.objects[&pod_path(pod)]
     }
 
-    fn publish(&mut self, kind: &'static str, mut pod: Value) {
+    fn publish(&mut self, kind: &'static str, path: &str, mut object: Value) {
         self.version += 1;
-        pod["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        if kind != "DELETED" {
-            let name = pod["metadata"]["name"].as_str().unwrap();
-            self.objects.insert(pod_path(name), pod.clone());
-        }
-        self.history.push((self.version, kind, pod));
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let before = if kind == "DELETED" {
+            None
+        } else {
+            self.objects.insert(path.to_owned(), object.clone())
+        };
+        let path = path.to_owned();
+        self.history.push(Change { version: self.version, kind, path, before, object });
         self.wake();
     }
 
@@ -288,8 +359,8 @@ impl Inner {
             .filter_map(|pair| pair.split_once('='))
             .map(|(key, value)| (key.to_owned(), decoded(value)))
             .collect();
-        let is_list = uri.path() == PODS;
         let watch = query.contains_key("watch");
+        let is_list = watch || uri.path() == PODS;
         let short = uri.path().rsplit("/namespaces/default/").next().unwrap();
         let verb = if watch {
             "watch"
@@ -314,8 +385,8 @@ impl Inner {
         let wanted = Wanted::of(&query);
         if watch {
             let from: u64 = query["resourceVersion"].parse().unwrap();
-            let (epoch, cluster) = (self.epoch, cluster.clone());
-            return Response::new(Answer::Watch { cluster, wanted, from, epoch });
+            let (epoch, cluster, path) = (self.epoch, cluster.clone(), format!("{}/", uri.path()));
+            return Response::new(Answer::Watch { cluster, path, wanted, from, epoch });
         }
         let pods = self.objects.iter().filter(|(path, _)| path.starts_with(PODS));
         let items: Vec<_> = pods.map(|(_, pod)| pod).filter(|pod| wanted.includes(pod)).collect();
@@ -355,7 +426,7 @@ impl Wanted {
 /// What the server says.
 pub(crate) enum Answer {
     Whole(Option<Bytes>),
-    Watch { cluster: Cluster, wanted: Wanted, from: u64, epoch: u64 },
+    Watch { cluster: Cluster, path: String, wanted: Wanted, from: u64, epoch: u64 },
 }
 
 impl Body for Answer {
@@ -368,7 +439,7 @@ impl Body for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Watch { cluster, wanted, from, epoch } => {
+            Self::Watch { cluster, path, wanted, from, epoch } => {
                 let mut inner = cluster.inner.lock().unwrap();
                 if inner.epoch != *epoch {
                     return Poll::Ready(None);
@@ -377,16 +448,16 @@ impl Body for Answer {
                     *from = u64::MAX;
                     json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}})
                 } else {
-                    let next = inner
-                        .history
-                        .iter()
-                        .find(|(version, _, pod)| version > from && wanted.includes(pod));
-                    let Some((version, kind, pod)) = next else {
+                    let later = inner.history.iter().filter(|it| it.version > *from);
+                    let mut later =
+                        later.filter(|it| it.path.starts_with(&*path) || it.kind == BOOKMARK);
+                    let next = later.find_map(|it| it.told(wanted).map(|kind| (kind, it)));
+                    let Some((kind, change)) = next else {
                         inner.watchers.push(cx.waker().clone());
                         return Poll::Pending;
                     };
-                    *from = *version;
-                    json!({"type": kind, "object": pod})
+                    *from = change.version;
+                    json!({"type": kind, "object": change.object})
                 };
                 Poll::Ready(Some(Ok(Frame::data(format!("{line}\n").into()))))
             }

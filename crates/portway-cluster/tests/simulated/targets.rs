@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::fake::{Cluster, HTTP, ask, line};
 use portway_cluster::{Destination, LookupError, Policy, TargetConnector};
 use portway_driver::{
-    Events, ListenEvent, Listening, Mapping, Net, Options, PortForward, Runtime, TargetEvent, until,
+    Events, ListenEvent, Listening, Mapping, Net, Options, PortForward, Protocol, Runtime,
+    TargetEvent, until,
 };
 use portway_resolve::{Selector, Target};
 use portway_server::Serving;
@@ -37,8 +38,18 @@ impl Site {
     }
 
     async fn listen(sim: &Sim, cluster: Cluster, serving: Serving, target: Connector) -> Self {
+        Self::listen_with(sim, cluster, serving, target, Options::new()).await
+    }
+
+    async fn listen_with(
+        sim: &Sim,
+        cluster: Cluster,
+        serving: Serving,
+        target: Connector,
+        options: Options,
+    ) -> Self {
         let mapping = Mapping::new(0, HTTP.to_string().parse().unwrap());
-        let listening = sim.listen(target.clone(), [mapping], Options::new()).await.unwrap();
+        let listening = sim.listen(target.clone(), [mapping], options).await.unwrap();
         let events = listening.events();
         Self { sim: sim.clone(), cluster, target, listening, events, serving }
     }
@@ -469,10 +480,16 @@ fn a_watch_goes_on_after_it_was_cut_and_after_its_past_was_forgotten() {
     run(async |sim| {
         let site = Site::open(&sim, &["web-a", "web-b"], |target| target).await;
         site.rest().await;
+        sim.sleep(ms(2_000)).await;
         site.cluster.requests();
         site.cluster.cut_watches();
         site.rest().await;
-        assert_eq!(site.cluster.requests().last().unwrap(), "watch pods");
+        let asked = site.cluster.requests();
+        assert!(asked.contains(&"watch pods".to_owned()), "{asked:?}");
+        assert!(
+            !asked.contains(&"list pods".to_owned()),
+            "it goes on from where it was: {asked:?}"
+        );
         site.cluster.set_ready("web-b", false);
         site.cluster.set_ready("web-b", true);
         site.cluster.forget_history();
@@ -483,6 +500,25 @@ fn a_watch_goes_on_after_it_was_cut_and_after_its_past_was_forgotten() {
         site.cluster.requests();
         assert_eq!(site.ask().await, "web-b");
         assert_eq!(site.cluster.requests(), [""; 0], "the watch has told");
+        site.close().await;
+    });
+}
+
+#[test]
+fn a_watch_goes_on_from_its_last_bookmark() {
+    run(async |sim| {
+        let site = Site::open(&sim, &["web-a"], |target| target).await;
+        sim.sleep(ms(2_000)).await;
+        site.cluster.bookmark();
+        sim.sleep(ms(10)).await;
+        // What was before that is not needed.
+        site.cluster.forget_history();
+        site.cluster.requests();
+        site.cluster.cut_watches();
+        site.rest().await;
+        let asked = site.cluster.requests();
+        assert!(asked.contains(&"watch pods".to_owned()), "{asked:?}");
+        assert!(!asked.contains(&"list pods".to_owned()), "{asked:?}");
         site.close().await;
     });
 }
@@ -556,6 +592,116 @@ fn a_dial_that_finds_no_pod_is_done_again_elsewhere() {
     });
 }
 
+/// A session waits that leads to it, or is dialled to it, and only its port finds out.
+#[test]
+fn a_connection_that_does_not_reach_its_pod_goes_where_the_target_leads_by_now() {
+    for protocol in [Protocol::Auto, Protocol::V4, Protocol::Spdy] {
+        run(async |sim| {
+            let (cluster, serving) = Cluster::start(&sim).await;
+            cluster.put_deployment("web");
+            cluster.start_pod("web-a", "web").await;
+            cluster.start_pod("web-b", "web").await;
+            let target = connector(&cluster, &sim, "deployment/web");
+            let options = Options::new().with_protocol(protocol);
+            let mut site = Site::listen_with(&sim, cluster, serving, target, options).await;
+            site.rest().await;
+            assert_eq!(site.ask().await, "web-a");
+            sim.sleep(ms(5_000)).await;
+            site.cluster.strand_pod("web-a");
+            // Its socket is closed by then.
+            sim.sleep(ms(1)).await;
+            // What it has sent by then goes with it.
+            assert_eq!(site.ask().await, "web-b");
+            assert_eq!(site.told_of("lost").await, "lost web-a: it is gone");
+            let stats = site.listening.stats();
+            assert_eq!((stats.failed, stats.broken), (0, 0));
+            site.close().await;
+        });
+    }
+}
+
+/// What is deleted by force may run on for a while, and of what is gone the last words may be on their
+/// way: the end of a connection is for the node to say.
+#[test]
+fn a_connection_outlives_the_object_of_its_pod() {
+    run(async |sim| {
+        let mut site = Site::open(&sim, &["web-a", "web-b"], |target| target).await;
+        site.rest().await;
+        let mut program = sim.connect(&site.addr().into()).await.unwrap();
+        program.write_all(b"slow\n").await.unwrap();
+        sim.sleep(ms(100)).await;
+        site.cluster.orphan_pod("web-a");
+        assert_eq!(site.told_of("lost").await, "lost web-a: it is gone");
+        assert_eq!(site.ask().await, "web-b");
+        assert_eq!(line(&mut program).await.unwrap(), "web-a");
+        drop(program);
+        site.close().await;
+    });
+}
+
+#[test]
+fn a_target_that_selects_other_pods_leads_to_them() {
+    run(async |sim| {
+        let mut site = Site::open(&sim, &["web-a"], |target| target).await;
+        site.cluster.start_pod("green-a", "green").await;
+        site.rest().await;
+        assert_eq!(site.ask().await, "web-a");
+        site.rest().await;
+        // What it says besides does not matter.
+        site.cluster.requests();
+        site.cluster.put_deployment_of("web", "web");
+        site.rest().await;
+        assert_eq!(site.cluster.requests(), [""; 0]);
+        site.cluster.put_deployment_of("web", "green");
+        site.rest().await;
+        assert_eq!(site.told().await, "lost web-a: the target does not select it any more");
+        assert_eq!(site.told().await, "restored green-a");
+        site.cluster.requests();
+        assert_eq!(site.ask().await, "green-a");
+        assert_eq!(site.cluster.requests(), [""; 0], "the watch has told");
+        // So does a pod that is relabelled.
+        site.cluster.start_pod("green-b", "green").await;
+        site.cluster.change_pod("green-a", |pod| pod["metadata"]["labels"] = json!({}));
+        site.rest().await;
+        assert_eq!(site.told().await, "lost green-a: the target does not select it any more");
+        assert_eq!(site.ask().await, "green-b");
+        // Without the target its pods are still there.
+        site.cluster.delete("/apis/apps/v1/namespaces/default/deployments/web");
+        site.rest().await;
+        assert_eq!(site.ask().await, "green-b");
+        site.cluster.put_deployment("web");
+        site.rest().await;
+        assert_eq!(site.ask().await, "web-a");
+        assert_eq!(site.listening.stats().failed, 0);
+        site.close().await;
+    });
+}
+
+#[test]
+fn a_target_that_may_not_be_watched_is_read_now_and_then() {
+    for forbidden in ["watch deployments", "watch"] {
+        run(async |sim| {
+            let (cluster, serving) = Cluster::start(&sim).await;
+            cluster.put_deployment("web");
+            cluster.start_pod("web-a", "web").await;
+            cluster.start_pod("green-a", "green").await;
+            cluster.refuse(forbidden, 403, "forbidden");
+            let target = connector(&cluster, &sim, "deployment/web");
+            let site = Site::listen(&sim, cluster, serving, target).await;
+            site.rest().await;
+            assert_eq!(site.ask().await, "web-a");
+            site.cluster.requests();
+            site.cluster.put_deployment_of("web", "green");
+            sim.sleep(ms(59_000)).await;
+            let asked = site.cluster.requests();
+            assert!(asked.len() < 3, "{asked:?}");
+            sim.sleep(ms(3_000)).await;
+            assert_eq!(site.ask().await, "green-a");
+            site.close().await;
+        });
+    }
+}
+
 #[test]
 fn services_translate_ports_and_names_follow_the_pod() {
     run(async |sim| {
@@ -593,6 +739,59 @@ fn services_translate_ports_and_names_follow_the_pod() {
         cluster.kill_pod("web-a");
         sim.sleep(ms(500)).await;
         assert_eq!(ask(&sim, listening.local_addr()).await.unwrap(), "web-b");
+        listening.shutdown(ms(100)).await;
+        serving.shutdown(ms(100)).await;
+    });
+}
+
+#[test]
+fn a_dial_that_never_finds_its_pod_is_given_up_in_time() {
+    run(async |sim| {
+        let patience = ms(3_000);
+        let mut site = Site::open(&sim, &["web-a"], |target| target.with_patience(patience)).await;
+        site.rest().await;
+        site.cluster.requests();
+        site.cluster.unplug_pod("web-a");
+        sim.sleep(ms(10)).await;
+        let started = sim.now();
+        ask(&sim, site.addr()).await.unwrap_err();
+        let waited = sim.now() - started;
+        assert!(ms(1_000) < waited && waited <= patience, "{waited:?}");
+        let asked = site.cluster.requests().len();
+        assert!((3..30).contains(&asked), "{asked}");
+        let failed = site.event(|event| match event {
+            ListenEvent::Failed { error, .. } => Some(error.to_string()),
+            _ => None,
+        });
+        let failed = failed.await;
+        assert!(failed.contains("404"), "{failed}");
+        site.close().await;
+    });
+}
+
+#[test]
+fn a_number_stays_a_number_where_a_name_means_the_same() {
+    run(async |sim| {
+        let (cluster, serving) = Cluster::start(&sim).await;
+        cluster.put_deployment("web");
+        cluster.start_pod("web-a", "web").await;
+        let target = connector(&cluster, &sim, "deployment/web");
+        let specs = ["0:http", "0:8080"].map(|spec| spec.parse().unwrap());
+        let mappings = target.mappings(&specs).await.unwrap();
+        let listening = sim.listen(target, mappings, Options::new()).await.unwrap();
+        // The next pod has the name elsewhere.
+        cluster.create_pod("web-b", "web");
+        cluster.change_pod("web-b", |pod| {
+            pod["spec"]["containers"][0]["ports"] = json!([{"name": "http", "containerPort": 81}]);
+        });
+        cluster.run_pod("web-b").await;
+        cluster.set_ready("web-b", true);
+        cluster.kill_pod("web-a");
+        sim.sleep(ms(500)).await;
+        assert_eq!(
+            ask(&sim, listening.bound()[1].local.socket_addr().unwrap()).await.unwrap(),
+            "web-b"
+        );
         listening.shutdown(ms(100)).await;
         serving.shutdown(ms(100)).await;
     });

@@ -108,6 +108,17 @@ impl Forward {
         self.shared.lock().session.stats()
     }
 
+    /// Asks the far end whether it is there, and waits for the answer: how long that took. In a tunnel and
+    /// over plain SPDY the pod's node answers, on v4 whoever ends the WebSocket. No program in the pod
+    /// notices. A server that does not answer is waited for until the session ends: bound it in time.
+    /// Cancellation-safe.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub async fn round_trip(&self) -> Result<Duration, CloseReason> {
+        self.shared.round_trip().await
+    }
+
     /// Waits for the end of the session. Cancellation-safe.
     pub async fn closed(&self) -> CloseReason {
         self.shared.closed().await

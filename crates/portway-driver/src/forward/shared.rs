@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portway_proto::{CloseReason, Event, Session, StreamError, StreamEvent, StreamId};
 
@@ -39,6 +39,9 @@ pub(crate) struct Inner {
     gone: bool,
     /// Who waits for either of the two.
     end_wakers: Vec<Waker>,
+    /// Who waits for the answer to a ping, and how many answers had come by when anybody was last told.
+    pong_wakers: Vec<Waker>,
+    pongs: u64,
 }
 
 /// Who waits for a stream.
@@ -59,6 +62,8 @@ impl Shared {
             closed: None,
             gone: false,
             end_wakers: Vec::new(),
+            pong_wakers: Vec::new(),
+            pongs: 0,
         };
         Self { inner: Mutex::new(inner), clock: Box::new(move || runtime.now()) }
     }
@@ -105,6 +110,30 @@ impl Shared {
     /// Waits until the session's task is over too: its last messages are written, or given up.
     pub(crate) async fn gone(&self) -> CloseReason {
         self.end(|inner| inner.gone).await
+    }
+
+    /// Sends a ping and waits for its answer.
+    pub(crate) async fn round_trip(&self) -> Result<Duration, CloseReason> {
+        let before = self.change(|inner, now| {
+            let before = inner.session.stats().pongs;
+            inner.session.ping(now);
+            before
+        });
+        std::future::poll_fn(|cx| {
+            let mut inner = self.lock();
+            if let Some(reason) = &inner.closed {
+                return Poll::Ready(Err(reason.clone()));
+            }
+            let stats = inner.session.stats();
+            match stats.round_trip.filter(|_| stats.pongs > before) {
+                Some(took) => Poll::Ready(Ok(took)),
+                None => {
+                    inner.pong_wakers.push(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 
     async fn end(&self, enough: impl Fn(&Inner) -> bool) -> CloseReason {
@@ -195,12 +224,21 @@ impl Inner {
                 Event::Closed(reason) => {
                     self.closed = Some(reason);
                     ready.append(&mut self.end_wakers);
+                    ready.append(&mut self.pong_wakers);
                     for wakers in self.wakers.values_mut() {
                         ready.extend(wakers.read.take());
                         ready.extend(wakers.write.take());
                     }
                 }
                 Event::Ready | _ => {}
+            }
+        }
+        // Its counters look at every stream, so not for nothing.
+        if !self.pong_wakers.is_empty() {
+            let pongs = self.session.stats().pongs;
+            if pongs != self.pongs {
+                self.pongs = pongs;
+                ready.append(&mut self.pong_wakers);
             }
         }
         let (closed, session) = (self.closed.is_some(), &mut self.session);

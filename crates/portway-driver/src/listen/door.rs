@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
+use event_listener::{Event, EventListener};
 
 use super::events::EventSink;
 use super::opened::Opened;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     reused: AtomicU64,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
+    /// One of these has changed. While nobody waits for it, it costs a look at a pointer.
+    counted: Event,
 }
 
 /// One open address: accepts programs and hands them to the pool.
@@ -123,7 +126,7 @@ impl<R: Runtime, C: Connector, S: Socket> Door<R, C, S> {
 
     fn welcome(&self, socket: S, from: Option<SocketAddr>, slot: SemaphoreGuardArc) {
         let Bound { local, remote } = self.bound.clone();
-        let connection = self.shared.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+        let connection = self.shared.note_accepted();
         let ticket = Ticket {
             number: connection,
             bound: self.bound.clone(),
@@ -150,6 +153,7 @@ impl Shared {
             reused: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
+            counted: Event::new(),
         }
     }
 
@@ -171,20 +175,36 @@ impl Shared {
 }
 
 impl Shared {
+    /// Returns the number of the connection.
+    fn note_accepted(&self) -> u64 {
+        self.count(&self.accepted)
+    }
+
     pub(crate) fn note_failed(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.count(&self.failed);
     }
 
     pub(crate) fn note_broken(&self) {
-        self.broken.fetch_add(1, Ordering::Relaxed);
+        self.count(&self.broken);
     }
 
     pub(crate) fn note_dialled(&self) {
-        self.dialled.fetch_add(1, Ordering::Relaxed);
+        self.count(&self.dialled);
     }
 
     pub(crate) fn note_reused(&self) {
-        self.reused.fetch_add(1, Ordering::Relaxed);
+        self.count(&self.reused);
+    }
+
+    /// Told when a counter has changed.
+    pub(super) fn counted(&self) -> EventListener {
+        self.counted.listen()
+    }
+
+    fn count(&self, counter: &AtomicU64) -> u64 {
+        let counted = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        self.counted.notify(usize::MAX);
+        counted
     }
 }
 
@@ -192,5 +212,6 @@ impl Meter for Shared {
     fn moved(&self, up: u64, down: u64) {
         self.bytes_up.fetch_add(up, Ordering::Relaxed);
         self.bytes_down.fetch_add(down, Ordering::Relaxed);
+        self.counted.notify(usize::MAX);
     }
 }

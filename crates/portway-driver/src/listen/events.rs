@@ -39,10 +39,12 @@ pub enum ListenEvent {
     /// The session that was there for it turned out dead before its stream was open: a new one is
     /// dialled, gets the same bytes, and `Connected` comes again. In the rare case that the server had
     /// passed them on, and was lost before it could say so, the pod gets them twice, on two connections.
+    /// The same is done, and nothing can come twice, where the server says that it could not reach the
+    /// pod, and the target [has moved](crate::Connector::has_moved) since.
     Retried {
         /// The number of the connection.
         connection: u64,
-        /// What the session that was there died of.
+        /// What the session that was there died of, or what was said of the pod.
         error: StreamError,
     },
     /// No session came about; the connection was reset.

@@ -1,4 +1,5 @@
 mod bind;
+mod counters;
 mod door;
 mod events;
 mod mapping;
@@ -7,6 +8,7 @@ mod opened;
 mod socket_file;
 
 pub use bind::ListenError;
+pub use counters::Counters;
 pub use door::ListenStats;
 pub(crate) use door::Shared;
 pub use events::{Events, ListenEvent, SessionOrigin, TargetEvent, TargetSink};
@@ -38,7 +40,7 @@ use crate::{
 pub struct Listening {
     shared: Arc<Shared>,
     bound: Vec<Bound>,
-    idle: IdleFn,
+    idle: Arc<IdleFn>,
     probe: ProbeFn,
 }
 
@@ -116,7 +118,7 @@ where
         runtime.spawn(Door::new(&runtime, &pool, &shared, bound).serve(opened));
     }
     runtime.spawn(watch(connector.clone(), Arc::clone(&pool), Arc::clone(&shared)));
-    let idle: IdleFn = Box::new(move || pool.idle());
+    let idle: Arc<IdleFn> = Arc::new(Box::new(move || pool.idle()));
     let probe: ProbeFn = Box::new(move || {
         let (runtime, connector) = (runtime.clone(), connector.clone());
         let (options, port) = (options.clone(), ports.first().copied());
@@ -154,7 +156,12 @@ impl Listening {
 
     /// Counters as of now.
     pub fn stats(&self) -> ListenStats {
-        ListenStats { idle: (self.idle)(), ..self.shared.stats() }
+        self.counters().stats()
+    }
+
+    /// The same counters for somebody else, who can also wait for them to change.
+    pub fn counters(&self) -> Counters {
+        Counters::new(Arc::clone(&self.shared), Arc::downgrade(&self.idle))
     }
 
     /// What happens from now on.

@@ -18,7 +18,7 @@ use crate::bridge::Step;
 use crate::connection::Moved;
 use crate::dial::Dialled;
 use crate::notice::Notice;
-use crate::relay::{Local, RelayEnd};
+use crate::relay::{Hold, Local, RelayEnd};
 use crate::runtime::Deadline;
 use crate::{
     Bridge, Connector, Endpoint, ListenEvent, Meter, RelayFailure, RelayReport, Runtime,
@@ -166,7 +166,13 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         let port = port.unwrap_or(asked);
         // What fails on a session that was dialled for it fails for good.
         let fresh = self.origin == SessionOrigin::Dialled || ticket.second_try;
-        let hold = (!fresh).then(|| self.pool.options.session.send_buffer());
+        let hold = if ticket.second_try {
+            Hold::Nothing
+        } else if fresh {
+            Hold::UntilReached
+        } else {
+            Hold::UntilOpened { limit: self.pool.options.session.send_buffer() }
+        };
         match self.bridge.add(port, local, hold) {
             Ok(id) => {
                 self.tell_connected(&ticket, port);
@@ -218,7 +224,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
         let port = Some(ticket.bound.remote);
         let failure = Some(RelayFailure::Stream(failure));
         let report = RelayReport { port, failure, ..RelayReport::default() };
-        self.tell_ended(ticket, report, self.bridge.closed().cloned());
+        self.pool.tell_ended(ticket, report, self.bridge.closed().cloned());
     }
 
     fn farewell(&mut self, id: StreamId, end: RelayEnd<S>) {
@@ -239,7 +245,18 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
                     self.pool.distrust(&self.endpoint);
                 }
                 let closed = self.bridge.closed().cloned();
-                self.tell_ended(ticket, report, closed);
+                self.pool.tell_ended(ticket, report, closed);
+            }
+            RelayEnd::Unreached(local, report) => {
+                ticket.span.in_scope(|| tracing::debug!("the pod was not reached: has it gone?"));
+                // On a wire where its end is the session's, that is closed with it.
+                let closed = self.bridge.closed().cloned();
+                let closed = closed.or_else(|| self.fixed.then_some(CloseReason::Local));
+                if !self.fixed {
+                    self.retire();
+                    self.pool.distrust(&self.endpoint);
+                }
+                self.pool.move_on(Guest { ticket, local }, &self.endpoint, report, closed);
             }
             RelayEnd::Unserved(local, error) => {
                 ticket.span.in_scope(|| tracing::debug!(%error, "once more, on a new session"));
@@ -251,26 +268,6 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
                 self.pool.redial(Guest { ticket, local });
             }
         }
-    }
-
-    fn tell_ended(&self, ticket: Ticket, report: RelayReport, closed: Option<CloseReason>) {
-        ticket.span.in_scope(|| match &report.failure {
-            Some(failure) => {
-                tracing::debug!(%failure, up = report.bytes_up, down = report.bytes_down, "broken");
-            }
-            None => tracing::debug!(up = report.bytes_up, down = report.bytes_down, "ended"),
-        });
-        let shared = &self.pool.shared;
-        if report.failure.is_some() {
-            shared.note_broken();
-        }
-        shared.events.send(ListenEvent::Ended {
-            connection: ticket.number,
-            local: ticket.bound.local.clone(),
-            remote: ticket.bound.remote,
-            report,
-            closed,
-        });
     }
 
     // -- the session
@@ -300,7 +297,7 @@ impl<R: Runtime, C: Connector, S: Socket> Host<R, C, S> {
     fn over(&mut self, closed: &CloseReason) {
         tracing::debug!(%closed, pod = self.endpoint.pod, "session over");
         for (ticket, report) in std::mem::take(&mut self.gone) {
-            self.tell_ended(ticket, report, Some(closed.clone()));
+            self.pool.tell_ended(ticket, report, Some(closed.clone()));
         }
         self.pool.close_room(self.id, &self.mailbox);
         if !self.fixed {

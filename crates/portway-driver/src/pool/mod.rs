@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use portway_proto::Port;
+use portway_proto::{CloseReason, Port};
 
 use self::host::Host;
 use self::lingering::Lingering;
@@ -30,8 +30,8 @@ use self::rooms::{Dialling, Lodging, Review, RoomId, Rooms};
 use crate::dial::{Dialled, dial, dial_ahead};
 use crate::listen::Shared;
 use crate::{
-    ConnectError, Connector, Endpoint, ListenEvent, Options, Presence, Remembered, Runtime,
-    SessionOrigin, Socket, after,
+    ConnectError, Connector, Endpoint, ListenEvent, Options, Presence, RelayFailure, RelayReport,
+    Remembered, Runtime, SessionOrigin, Socket, after,
 };
 
 /// The sessions of one listener.
@@ -89,6 +89,34 @@ impl<R: Runtime, C: Connector, S: Socket> Pool<R, C, S> {
     fn redial(self: &Arc<Self>, mut guest: Guest<S>) {
         guest.ticket.second_try = true;
         self.admit(guest);
+    }
+
+    /// The pod at `from` was not reached, and nothing was lost: once more, if the target does not lead there
+    /// any more. If it does, a port of it is closed, and that is its end.
+    fn move_on(
+        self: &Arc<Self>,
+        mut guest: Guest<S>,
+        from: &Endpoint,
+        report: RelayReport,
+        closed: Option<CloseReason>,
+    ) {
+        let (this, from) = (Arc::clone(self), from.clone());
+        let presence = self.shared.life.helper();
+        self.runtime.spawn(async move {
+            let _presence = presence;
+            let moved = this.shared.life.open(this.connector.has_moved(&from)).await;
+            match (moved, &report.failure) {
+                (Some(true), Some(RelayFailure::Stream(error))) => {
+                    let (connection, error) = (guest.ticket.number, error.clone());
+                    this.shared.events.send(ListenEvent::Retried { connection, error });
+                    this.redial(guest);
+                }
+                _ => {
+                    guest.local.socket.abort();
+                    this.tell_ended(guest.ticket, report, closed);
+                }
+            }
+        });
     }
 
     /// A session takes no more guests; those who were sent to it and not welcomed go elsewhere.
@@ -232,6 +260,26 @@ impl<R: Runtime, C: Connector, S: Socket> Pool<R, C, S> {
             local: ticket.bound.local.clone(),
             remote: ticket.bound.remote,
             error,
+        });
+    }
+
+    fn tell_ended(&self, ticket: Ticket, report: RelayReport, closed: Option<CloseReason>) {
+        ticket.span.in_scope(|| match &report.failure {
+            Some(failure) => {
+                tracing::debug!(%failure, up = report.bytes_up, down = report.bytes_down, "broken");
+            }
+            None => tracing::debug!(up = report.bytes_up, down = report.bytes_down, "ended"),
+        });
+        let shared = &self.shared;
+        if report.failure.is_some() {
+            shared.note_broken();
+        }
+        shared.events.send(ListenEvent::Ended {
+            connection: ticket.number,
+            local: ticket.bound.local.clone(),
+            remote: ticket.bound.remote,
+            report,
+            closed,
         });
     }
 

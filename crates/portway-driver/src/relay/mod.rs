@@ -45,13 +45,30 @@ pub(crate) struct Relay<S> {
     farewell: Option<String>,
     /// Read from the socket by an earlier relay of it: goes first.
     backlog: VecDeque<Bytes>,
-    /// Client: what a session that turns out dead would cost the program, until it is known to live.
+    /// Client: what a session or a pod that turns out dead would cost the program, until it is known to
+    /// live.
     held: Option<Held>,
     /// Nothing was lost yet: the socket can be served on another session.
     handed_back: bool,
     /// The socket is not read because nothing more fits anywhere.
     waits_for_room: bool,
     report: RelayReport,
+}
+
+/// Until when a program's connection is handed back if what it was put on turns out dead. What is read from
+/// it until then is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hold {
+    /// It stays where it is.
+    Nothing,
+    /// [Until the pod was reached](RelayEnd::Unreached): it can only be said not to have been.
+    UntilReached,
+    /// Also [until the server has opened the stream](RelayEnd::Unserved), before which at most so many
+    /// bytes are read.
+    UntilOpened {
+        /// Bytes.
+        limit: usize,
+    },
 }
 
 /// How a relay ended.
@@ -61,6 +78,8 @@ pub(crate) enum RelayEnd<S> {
     Over(RelayReport),
     /// The session was of no use to it, and another may be.
     Unserved(Local<S>, StreamError),
+    /// The pod was never reached, and another may be.
+    Unreached(Local<S>, RelayReport),
 }
 
 /// Socket to session.
@@ -87,20 +106,22 @@ impl<S: Socket> Relay<S> {
         Self::with(id, port, Some(socket), rules)
     }
 
-    /// Client: a program's connection. With `hold` it is [handed back](RelayEnd::Unserved) if the
-    /// session fails before the server has opened the stream; at most so many bytes are read until
-    /// then.
+    /// Client: a program's connection, which is handed back as `hold` says.
     pub(crate) fn local(
         id: StreamId,
         port: Port,
         local: Local<S>,
         rules: RelayRules,
-        hold: Option<usize>,
+        hold: Hold,
     ) -> Self {
         let Local { socket, read } = local;
         let mut relay = Self::with(id, Some(port), Some(socket), rules);
         relay.report.bytes_up = read.iter().map(|bytes| bytes.len() as u64).sum();
-        relay.held = hold.map(|limit| Held::new(read.clone(), limit));
+        relay.held = match hold {
+            Hold::Nothing => None,
+            Hold::UntilReached => Some(Held::new(read.clone(), None)),
+            Hold::UntilOpened { limit } => Some(Held::new(read.clone(), Some(limit))),
+        };
         relay.backlog = read;
         relay
     }
@@ -161,6 +182,10 @@ impl<S: Socket> Relay<S> {
 
     pub(crate) fn into_end(self) -> RelayEnd<S> {
         match (self.socket, self.held, self.report.failure) {
+            (Some(socket), Some(held), failure) if self.handed_back && held.is_opened() => {
+                let report = RelayReport { failure, ..self.report };
+                RelayEnd::Unreached(held.into_local(socket), report)
+            }
             (Some(socket), Some(held), Some(RelayFailure::Stream(error))) if self.handed_back => {
                 RelayEnd::Unserved(held.into_local(socket), error)
             }
@@ -173,9 +198,10 @@ impl<S: Socket> Relay<S> {
         self.socket.is_none() || self.handed_back
     }
 
-    /// The server has opened the stream: from here on what happens to it happens to the program.
+    /// The server has opened the stream: from here on what happens to it happens to the program, unless
+    /// it turns out that the pod was never reached.
     pub(crate) fn opened(&mut self) {
-        self.held = None;
+        self.held = self.held.take().and_then(Held::opened);
     }
 
     /// When to poll again at the latest.
@@ -276,7 +302,10 @@ impl<S: Socket> Relay<S> {
                 match end {
                     ReadError::Blocked => break,
                     // The `None` of `read()`: the clean end.
-                    ReadError::Stopped if self.held.is_none() => self.outward = Outward::Finishing,
+                    ReadError::Stopped if self.held.as_ref().is_none_or(Held::is_opened) => {
+                        self.held = None;
+                        self.outward = Outward::Finishing;
+                    }
                     ReadError::Stopped | ReadError::Failed | _ => {
                         self.fail_with_stream(session, now);
                         return Moved::Something;
@@ -432,11 +461,11 @@ impl<S: Socket> Relay<S> {
                 Poll::Ready(Ok(read)) => {
                     self.memory.note(read);
                     let bytes = self.memory.bytes.split().freeze();
-                    if self.inward == Inward::Open {
+                    if self.inward == Inward::Discarding {
+                        self.held = None;
+                    } else {
                         self.report.bytes_up += read as u64;
-                        if let Some(held) = &mut self.held {
-                            held.push(bytes.clone());
-                        }
+                        self.held = self.held.take().and_then(|held| held.with(&bytes));
                         match half.write(bytes) {
                             Ok(()) | Err(WriteError::Finished | WriteError::Ended) => {}
                             Err(_) => debug_assert!(false, "no more was read than fits"),
@@ -471,7 +500,12 @@ impl<S: Socket> Relay<S> {
     /// The stream has failed, and everything before that is written.
     fn fail_with_stream(&mut self, session: &mut Session, now: Instant) {
         let failure = session.failure(self.id).cloned();
-        if self.held.is_some() && failure.as_ref().is_none_or(is_the_sessions) {
+        let handed_back = self.held.as_ref().is_some_and(|held| match &failure {
+            Some(StreamError::Remote(text)) if held.is_opened() => text.says_unreached(),
+            _ if held.is_opened() => false,
+            failure => failure.as_ref().is_none_or(is_the_sessions),
+        });
+        if handed_back {
             let error = failure.unwrap_or(StreamError::RemoteReset);
             self.handed_back = true;
             self.report.failure = Some(RelayFailure::Stream(error));

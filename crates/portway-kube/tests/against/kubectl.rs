@@ -106,7 +106,7 @@ async fn what_leads_where_is_the_same_as_with_kubectl() {
             Ok(listening) => {
                 let mut bound = Vec::new();
                 let addrs = listening.bound().iter().filter_map(|at| at.local.socket_addr());
-                bound.extend(addrs.filter(std::net::SocketAddr::is_ipv4));
+                bound.extend(addrs.filter(SocketAddr::is_ipv4));
                 let answers = answers(&bound, &ports).await;
                 listening.shutdown(PATIENCE).await;
                 answers

@@ -127,7 +127,7 @@ impl Session {
                 Ok(())
             }
             Incoming::Pong(payload) => {
-                self.mux.handle_pong(&mut self.core, &payload);
+                self.mux.handle_pong(&mut self.core, &payload, now);
                 Ok(())
             }
             Incoming::Close(frame) => {
@@ -197,7 +197,7 @@ impl Session {
         if std::mem::take(&mut self.ping_due) {
             self.core.stats.pings += 1;
             self.core.arm_keep_alive(now);
-            let number = self.core.liveness.next_ping();
+            let number = self.core.liveness.next_timed_ping(now);
             return Some(self.mux.ping(self.core.side, number));
         }
         if std::mem::take(&mut self.keep_alive_due)
@@ -353,6 +353,18 @@ impl Session {
     /// [`Event::Closed`] has come or is about to.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
+    }
+
+    /// Sends a keep-alive ping now, and not when it is due: its answer tells the
+    /// [round trip](Stats::round_trip). On SPDY the far end answers, on v4 whoever ends the WebSocket.
+    ///
+    /// A session that is closing, or that has left so many pings unanswered that one more could do harm,
+    /// sends none.
+    pub fn ping(&mut self, _now: Instant) {
+        if matches!(self.state, State::Open) && self.core.liveness.may_ping() {
+            self.ping_due = true;
+            self.keep_alive_due = true;
+        }
     }
 
     /// What the wire can say.

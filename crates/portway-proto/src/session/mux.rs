@@ -58,11 +58,11 @@ impl Mux {
     }
 
     /// A WebSocket pong: of the first hop, which on SPDY is not the peer we ask.
-    pub(super) fn handle_pong(&mut self, core: &mut Core, payload: &[u8]) {
+    pub(super) fn handle_pong(&mut self, core: &mut Core, payload: &[u8], now: Instant) {
         if let Self::V4(_) = self {
             core.stats.pongs += 1;
             if let Ok(number) = payload.try_into() {
-                core.liveness.pong(u32::from_be_bytes(number));
+                core.note_pong(u32::from_be_bytes(number), now);
             }
         }
     }

@@ -344,7 +344,7 @@ impl Spdy {
         if let Frame::Ping { id } = frame
             && let Some(number) = ping_number(core.side, id)
         {
-            self.handle_pong(core, number);
+            self.handle_pong(core, number, now);
             return Ok(());
         }
         // The answers to our own pings are no news; everything else is.
@@ -509,9 +509,9 @@ impl Spdy {
         core.kill_send(id);
     }
 
-    fn handle_pong(&mut self, core: &mut Core, number: u32) {
+    fn handle_pong(&mut self, core: &mut Core, number: u32, now: Instant) {
         core.stats.pongs += 1;
-        core.liveness.pong(number);
+        core.note_pong(number, now);
         if self.check.pong(number) {
             core.timers.disarm(Owner::Session, Timer::Check);
         }

@@ -168,3 +168,18 @@ fn a_late_answer_to_an_earlier_ping_says_nothing_about_the_data_behind_it() {
     rig.run(secs(THREE_HOURS), |rig| drop(rig.sent()));
     assert!(!rig.session.is_closed(), "the second ping is still behind the data");
 }
+
+#[test]
+fn a_ping_on_demand_tells_the_round_trip() {
+    let mut rig = Rig::ready_client(Config::client().with_keep_alive(None), &[8080]);
+    rig.session.ping(rig.now());
+    let sent = rig.sent();
+    assert!(ping_of(&sent).is_some(), "{sent:?}");
+    rig.after(secs(3));
+    rig.peer_answers(&sent);
+    assert_eq!(rig.session.stats().round_trip, Some(secs(3)));
+    rig.session.close(CloseReason::Local, rig.now());
+    drop(rig.sent());
+    rig.session.ping(rig.now());
+    assert_eq!(rig.sent(), []);
+}

@@ -80,3 +80,27 @@ fn a_websocket_pong_is_no_answer_to_a_spdy_ping() {
     rig.run(secs(3600), |rig| while rig.transmit().is_some() {});
     assert!(!rig.session.is_closed(), "the data may still block the server");
 }
+
+#[test]
+fn a_ping_on_demand_tells_the_round_trip_of_its_own_answer() {
+    for (side, config, first) in [(Side::Client, CLIENT, 1), (Side::Server, SERVER, 2)] {
+        let mut rig = rig(side, config);
+        assert_eq!(rig.session.stats().round_trip, None);
+        let now = rig.now();
+        rig.session.ping(now);
+        assert_eq!(rig.frames(), [Frame::Ping(first)]);
+        rig.after(secs(1));
+        let now = rig.now();
+        rig.session.ping(now);
+        assert_eq!(rig.frames(), [Frame::Ping(first + 2)]);
+        rig.after(secs(2));
+        // Of the one before, which nobody waits for any more.
+        rig.peer(&Frame::Ping(first));
+        assert_eq!(rig.session.stats().round_trip, None);
+        rig.peer(&Frame::Ping(first + 2));
+        assert_eq!(rig.session.stats().round_trip, Some(secs(2)));
+        rig.after(secs(1));
+        rig.peer(&Frame::Ping(first + 2));
+        assert_eq!(rig.session.stats().round_trip, Some(secs(2)));
+    }
+}

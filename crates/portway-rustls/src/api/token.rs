@@ -158,3 +158,26 @@ pub enum TokenError {
     #[error("no bearer token could be had: {0}")]
     Callback(Arc<dyn Error + Send + Sync>),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kubelet writes a new one long before the old one ends.
+    #[test]
+    fn a_file_is_read_again_after_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let token = Token::from_file(&path);
+        let start = Instant::now();
+        let said = |after| {
+            let header = token.header(false, start + Duration::from_secs(after));
+            smol::block_on(header).unwrap()
+        };
+        std::fs::write(&path, "first").unwrap();
+        assert_eq!(said(0), "Bearer first");
+        std::fs::write(&path, "second").unwrap();
+        assert_eq!(said(59), "Bearer first", "it is not read for every request");
+        assert_eq!(said(60), "Bearer second");
+    }
+}

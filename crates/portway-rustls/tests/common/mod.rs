@@ -1,4 +1,4 @@
-//! What the tests share: runtimes, certificates, and sockets that are read and written by hand.
+//! What the tests share: certificates, and sockets that are read and written by hand.
 #![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -7,79 +7,20 @@ pub mod memory;
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
-use portway_driver::{Listener, Net, ReadBuf, Runtime, Socket, until};
+use portway_driver::{Listener, Net, ReadBuf, Socket};
 use portway_rustls::{ClientTls, ServerTls};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ResolvesServerCertUsingSni;
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
 
-/// No test waits longer than this for anything.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
 pub const LOCALHOST: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
-
-/// A runtime that tests run on.
-pub trait Env {
-    type R: Runtime + Net;
-    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T;
-}
-
-pub struct OnTokio;
-pub struct OnSmol;
-pub struct OnAsyncStd;
-
-impl Env for OnTokio {
-    type R = portway_tokio::Tokio;
-    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T {
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        let rt = portway_tokio::Tokio::new(tokio.handle().clone());
-        tokio.block_on(in_time(rt, body))
-    }
-}
-
-impl Env for OnSmol {
-    type R = portway_smol::Smol;
-    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T {
-        smol::block_on(in_time(portway_smol::Smol::global(), body))
-    }
-}
-
-impl Env for OnAsyncStd {
-    type R = portway_async_std::AsyncStd;
-    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T {
-        async_std::task::block_on(in_time(portway_async_std::AsyncStd::global(), body))
-    }
-}
-
-pub async fn in_time<R: Runtime, T>(rt: R, body: impl AsyncFnOnce(R) -> T) -> T {
-    let deadline = rt.now() + PATIENCE;
-    // Boxed: in a debug build a runtime copies it from frame to frame.
-    until(&rt.clone(), deadline, Box::pin(body(rt))).await.expect("the test takes too long")
-}
-
-/// Registers generic test bodies on every runtime.
-#[macro_export]
-macro_rules! on_every_runtime {
-    ($($name:ident),+ $(,)?) => {
-        mod tokio {
-            $(#[test] fn $name() { <$crate::common::OnTokio as $crate::common::Env>::block_on(super::$name) })+
-        }
-        mod smol {
-            $(#[test] fn $name() { <$crate::common::OnSmol as $crate::common::Env>::block_on(super::$name) })+
-        }
-        mod async_std {
-            $(#[test] fn $name() { <$crate::common::OnAsyncStd as $crate::common::Env>::block_on(super::$name) })+
-        }
-    };
-}
 
 /// Who issues certificates. All have the same name, as those of clusters tend to.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -140,6 +81,20 @@ impl Authority {
 }
 
 impl Certificate {
+    /// A server that shows it to those only who ask for it by this name.
+    pub fn server_of_name(&self, name: &str) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let chain: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect();
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let certified = CertifiedKey::from_der(chain.unwrap(), key, &provider).unwrap();
+        let mut named = ResolvesServerCertUsingSni::new();
+        named.add(name, certified).unwrap();
+        let config = ServerConfig::builder_with_provider(provider);
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        Arc::new(config.with_cert_resolver(Arc::new(named)))
+    }
+
     pub fn server(&self) -> Arc<ServerConfig> {
         let tls = ServerTls::new(self.chain.as_bytes(), self.key.as_bytes()).unwrap();
         tls.config().unwrap()

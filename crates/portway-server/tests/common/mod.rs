@@ -1,4 +1,4 @@
-//! What the tests of the server share: runtimes, pods, and a client made of nothing but a socket.
+//! What the tests of the server share: pods, and a client made of nothing but a socket.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod program;
@@ -9,69 +9,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use portway_driver::{Net, Port, Runtime, until};
+use portway_driver::{Net, Port, Runtime};
 use portway_server::{LocalPod, LocalPods, Server, ServerEvent};
 
 /// No test waits longer than this for anything.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A runtime that tests run on.
-pub trait Env {
-    type R: Runtime + Net;
-    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T;
-}
-
-pub struct OnTokio;
-pub struct OnSmol;
-pub struct OnAsyncStd;
-
-impl Env for OnTokio {
-    type R = portway_tokio::Tokio;
-    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T {
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        let rt = portway_tokio::Tokio::new(tokio.handle().clone());
-        tokio.block_on(in_time(rt, body))
-    }
-}
-
-impl Env for OnSmol {
-    type R = portway_smol::Smol;
-    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T {
-        smol::block_on(in_time(portway_smol::Smol::global(), body))
-    }
-}
-
-impl Env for OnAsyncStd {
-    type R = portway_async_std::AsyncStd;
-    fn block_on<T>(body: impl AsyncFnOnce(Self::R) -> T) -> T {
-        async_std::task::block_on(in_time(portway_async_std::AsyncStd::global(), body))
-    }
-}
-
-async fn in_time<R: Runtime, T>(rt: R, body: impl AsyncFnOnce(R) -> T) -> T {
-    let deadline = rt.now() + PATIENCE;
-    until(&rt.clone(), deadline, body(rt)).await.expect("the test takes too long")
-}
-
-/// Registers generic test bodies on every runtime.
-#[macro_export]
-macro_rules! on_every_runtime {
-    ($($name:ident),+ $(,)?) => {
-        mod tokio {
-            $(#[test] fn $name() { <$crate::common::OnTokio as $crate::common::Env>::block_on(super::$name) })+
-        }
-        mod smol {
-            $(#[test] fn $name() { <$crate::common::OnSmol as $crate::common::Env>::block_on(super::$name) })+
-        }
-        mod async_std {
-            $(#[test] fn $name() { <$crate::common::OnAsyncStd as $crate::common::Env>::block_on(super::$name) })+
-        }
-    };
-}
 
 /// A pod: every connection to its port gets a thread with this behaviour.
 pub fn pod(behaviour: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> Port {

@@ -69,9 +69,10 @@ impl<R: Runtime> Api<R> {
         match route {
             Route::Objects(objects) => {
                 let attributes = attributes(verb, &objects);
-                // Everybody may ask what they may.
-                let asks = objects.resource == Resource::SelfSubjectAccessReviews;
-                if !asks && !self.auth.allows(&user, &attributes) {
+                if objects.resource == Resource::SelfSubjectReviews && !self.version.tells_who() {
+                    return Err(Refusal::no_resource());
+                }
+                if !objects.resource.is_review() && !self.auth.allows(&user, &attributes) {
                     return Err(Refusal::forbidden(objects.resource, &attributes, user.name()));
                 }
                 self.serve(head, body, objects, &query, verb, &user)
@@ -113,11 +114,17 @@ impl<R: Runtime> Api<R> {
         verb: &str,
         user: &User,
     ) -> Result<Response<Body>, Refusal> {
-        if objects.resource == Resource::SelfSubjectAccessReviews {
-            return match verb {
-                "create" => Ok(review::review(&self.auth, user, json_body(&head.headers, body)?)),
-                _ => Err(Refusal::method_not_allowed()),
-            };
+        if objects.resource.is_review() {
+            if verb != "create" {
+                return Err(Refusal::method_not_allowed());
+            }
+            let asked = json_body(&head.headers, body)?;
+            let is_who = objects.resource == Resource::SelfSubjectReviews;
+            return Ok(if is_who {
+                review::who(user, asked)
+            } else {
+                review::may(&self.auth, user, asked)
+            });
         }
         if objects.subresource.is_some() {
             return Err(Refusal::no_resource());

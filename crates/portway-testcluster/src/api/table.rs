@@ -82,7 +82,8 @@ fn columns(resource: Resource) -> Vec<Column> {
         Resource::Endpoints
         | Resource::EndpointSlices
         | Resource::Jobs
-        | Resource::SelfSubjectAccessReviews => &[],
+        | Resource::SelfSubjectAccessReviews
+        | Resource::SelfSubjectReviews => &[],
     };
     [NAME].into_iter().chain(own.iter().copied()).chain([AGE]).collect()
 }

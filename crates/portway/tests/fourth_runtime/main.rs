@@ -15,7 +15,7 @@ use std::thread;
 
 use one_thread::OneThread;
 use portway::proto::HalfClose;
-use portway::{Config, ListenEvent, Mapping, Options, Port, PortForward, Protocol};
+use portway::{Config, ListenEvent, Mapping, Options, Port, PortForward, Protocol, Runtime, until};
 use portway_server::{LocalPod, LocalPods, Server, Serving};
 use promises::PATIENCE;
 use tokio::io::AsyncWrite;
@@ -82,7 +82,11 @@ fn a_stream_in_process_carries_bytes_and_the_servers_words() {
 const LOCALHOST: &str = "127.0.0.1:0";
 
 fn run(body: impl AsyncFnOnce(OneThread)) {
-    OneThread::run(async |rt| promises::in_time(rt, body).await).unwrap();
+    let in_time = async |rt: OneThread| {
+        let deadline = rt.now() + PATIENCE;
+        until(&rt.clone(), deadline, body(rt)).await.expect("the test takes too long");
+    };
+    OneThread::run(in_time).unwrap();
 }
 
 fn echo_port() -> Port {

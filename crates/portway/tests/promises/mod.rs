@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use portway::{Addr, Net, ReadBuf, Runtime, Sleep, Socket, until};
+use portway::{Addr, Net, ReadBuf, Runtime, Sleep, Socket};
 
 /// Nothing is waited for any longer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,12 +35,6 @@ macro_rules! promises {
     ($run:path, $($name:ident),+ $(,)?) => {
         $(#[test] fn $name() { $run($crate::promises::$name) })+
     };
-}
-
-/// Runs `body` and no longer than a test may take.
-pub async fn in_time<R: Runtime>(rt: R, body: impl AsyncFnOnce(R)) {
-    let deadline = rt.now() + PATIENCE;
-    until(&rt.clone(), deadline, body(rt)).await.expect("the test takes too long");
 }
 
 pub async fn the_end_is_a_fin_and_an_abort_a_reset<R: Runtime + Net>(rt: R) {

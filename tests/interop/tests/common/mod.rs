@@ -3,94 +3,30 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use portway_async_std::AsyncStd;
 use portway_interop::{Peer, Target};
-use portway_smol::Smol;
+use portway_runtimes::TestRuntime;
 use portway_tokio::{
-    Events, HttpConnector, ListenEvent, Listening, Mapping, Net, Options, Port, PortForward,
-    Protocol, Runtime, Tokio, until,
+    Bound, Connector, Events, HttpConnector, ListenEvent, Listening, Mapping, Options, Port,
+    PortForward, Protocol, Runtime, until,
 };
 
 /// The forms of the wire that are tested, one after the other.
 pub(crate) const FORMS: &[Protocol] =
     &[Protocol::V4, Protocol::V4Base64, Protocol::Tunnel, Protocol::Spdy];
 
-/// A runtime and how to wait on it from a test.
-pub(crate) trait Home: Send + 'static {
-    type Rt: Runtime + Net;
-    fn new() -> Self;
-    fn rt(&self) -> Self::Rt;
-    fn block_on<T>(&self, future: impl Future<Output = T>) -> T;
-}
-
-pub(crate) struct OnTokio(tokio::runtime::Runtime);
-
-impl Home for OnTokio {
-    type Rt = Tokio;
-
-    fn new() -> Self {
-        Self(tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap())
-    }
-
-    fn rt(&self) -> Tokio {
-        Tokio::new(self.0.handle().clone())
-    }
-
-    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.0.block_on(future)
-    }
-}
-
-pub(crate) struct OnSmol;
-
-impl Home for OnSmol {
-    type Rt = Smol;
-
-    fn new() -> Self {
-        Self
-    }
-
-    fn rt(&self) -> Smol {
-        Smol::global()
-    }
-
-    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        smol::block_on(future)
-    }
-}
-
-pub(crate) struct OnAsyncStd;
-
-impl Home for OnAsyncStd {
-    type Rt = AsyncStd;
-
-    fn new() -> Self {
-        Self
-    }
-
-    fn rt(&self) -> AsyncStd {
-        AsyncStd::global()
-    }
-
-    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        async_std::task::block_on(future)
-    }
-}
-
 /// Local ports into one pod of a peer.
-pub(crate) struct Opened<H: Home> {
-    pub(crate) home: H,
+pub(crate) struct Opened<T: TestRuntime> {
+    pub(crate) runtime: T,
     pub(crate) listening: Listening,
     pub(crate) events: Events,
     locals: BTreeMap<u16, SocketAddr>,
 }
 
-impl<H: Home> Opened<H> {
+impl<T: TestRuntime> Opened<T> {
     pub(crate) fn new(peer: &Peer, pod: &str, ports: &[u16], form: Protocol) -> Self {
         let options = Options::new().with_protocol(form);
         Self::with(peer, pod, ports, options, |connector| connector)
@@ -101,17 +37,28 @@ impl<H: Home> Opened<H> {
         pod: &str,
         ports: &[u16],
         options: Options,
-        adjust: impl FnOnce(HttpConnector<H::Rt>) -> HttpConnector<H::Rt>,
+        adjust: impl FnOnce(HttpConnector<T::Runtime>) -> HttpConnector<T::Runtime>,
     ) -> Self {
-        let home = H::new();
-        let connector = adjust(home.rt().http(&peer.server(), "default", pod).unwrap());
+        let runtime = T::start();
+        let connector = adjust(runtime.handle().http(&peer.server(), "default", pod).unwrap());
+        Self::through(runtime, connector, ports, options)
+    }
+
+    pub(crate) fn through(
+        runtime: T,
+        connector: impl Connector,
+        ports: &[u16],
+        options: Options,
+    ) -> Self {
         let mappings: Vec<Mapping> =
             ports.iter().map(|port| Mapping::new(0, Port::new(*port).unwrap())).collect();
-        let listening = home.block_on(home.rt().listen(connector, mappings, options)).unwrap();
+        let listening =
+            runtime.block_on(runtime.handle().listen(connector, mappings, options)).unwrap();
         let events = listening.events();
         let locals = listening.bound().iter().rev();
-        let locals = locals.map(|bound| (bound.remote.get(), bound.local)).collect();
-        Self { home, listening, events, locals }
+        let local = |bound: &Bound| Some((bound.remote.get(), bound.local.socket_addr()?));
+        let locals = locals.filter_map(local).collect();
+        Self { runtime, listening, events, locals }
     }
 
     pub(crate) fn addr(&self, port: u16) -> SocketAddr {
@@ -147,7 +94,7 @@ impl<H: Home> Opened<H> {
 
     /// How the next connection ended: `Ok` or the words of its error.
     pub(crate) fn next_end(&mut self) -> Result<(), String> {
-        let (rt, events) = (self.home.rt(), &mut self.events);
+        let (rt, events) = (self.runtime.handle(), &mut self.events);
         let patience = rt.now() + Duration::from_secs(20);
         let next = async {
             while let Some(event) = events.next().await {
@@ -160,7 +107,7 @@ impl<H: Home> Opened<H> {
             }
             panic!("the listener is gone");
         };
-        let ended = self.home.block_on(until(&rt, patience, next));
+        let ended = self.runtime.block_on(until(&rt, patience, next));
         ended.unwrap_or_else(|_| panic!("no connection has ended"))
     }
 }

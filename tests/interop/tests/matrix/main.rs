@@ -20,8 +20,8 @@ use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use portway_interop::require_go;
+use portway_runtimes::{AsyncStdGlobal, SmolGlobal, TokioThreads};
 
-use crate::common::{OnAsyncStd, OnSmol, OnTokio};
 use crate::grid::{Cell, Grid};
 use crate::scenarios::scenarios;
 use crate::table::Table;
@@ -31,9 +31,9 @@ fn main() -> ExitCode {
     // Some scenarios look at the whole process, and all of them want the machine to themselves.
     args.test_threads = Some(1);
     let grid = Arc::new(Grid::new([
-        ("tokio", scenarios::<OnTokio>()),
-        ("smol", scenarios::<OnSmol>()),
-        ("async-std", scenarios::<OnAsyncStd>()),
+        ("tokio", scenarios::<TokioThreads>()),
+        ("smol", scenarios::<SmolGlobal>()),
+        ("async-std", scenarios::<AsyncStdGlobal>()),
     ]));
     if let Err(problem) = grid.compare_with_list() {
         eprintln!("{problem}");

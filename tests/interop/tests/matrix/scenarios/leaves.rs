@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use portway_interop::{Peer, load};
 use portway_tokio::Protocol;
 
-use crate::common::{Home, Opened};
+use portway_runtimes::TestRuntime;
+
+use crate::common::Opened;
 
 /// Refusals, crowds, and an end while everybody is busy: nothing is left, here or at the server.
-pub(crate) fn nothing_is_left<H: Home>(form: Protocol) {
+pub(crate) fn nothing_is_left<T: TestRuntime>(form: Protocol) {
     let peer = Peer::start();
-    let opened = Opened::<H>::new(&peer, "demo", &[8080, 8085, 8088], form);
+    let opened = Opened::<T>::new(&peer, "demo", &[8080, 8085, 8088], form);
     let target = opened.target();
     for _ in 0..20 {
         let (got, was_reset) = opened.exchange(8085);
@@ -23,10 +25,10 @@ pub(crate) fn nothing_is_left<H: Home>(form: Protocol) {
         conn.send(b"1000000000\n").unwrap();
         conn.receive(100_000).unwrap();
     }
-    let Opened { home, listening, .. } = opened;
+    let Opened { runtime, listening, .. } = opened;
     let start = Instant::now();
     drop(busy);
-    home.block_on(listening.shutdown(Duration::from_secs(2)));
+    runtime.block_on(listening.shutdown(Duration::from_secs(2)));
     let took = start.elapsed();
     assert!(took < Duration::from_secs(8), "the end took {took:?}");
     let patience = Instant::now() + Duration::from_secs(20);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use portway_interop::Peer;
 use portway_tokio::{Config, Options, Protocol};
 
-use crate::common::{Home, Opened};
+use portway_runtimes::TestRuntime;
+
+use crate::common::Opened;
 
 /// In which forms a lie can be told.
 #[derive(Clone, Copy)]
@@ -122,7 +124,7 @@ const LIES: &[Lie] = &[
 /// How long a server has to answer an upgrade, and to open a stream.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-fn opened<H: Home>(peer: &Peer, pod: &str, port: u16, form: Protocol) -> Opened<H> {
+fn opened<T: TestRuntime>(peer: &Peer, pod: &str, port: u16, form: Protocol) -> Opened<T> {
     let session = Config::client().with_open_timeout(PATIENCE);
     let options = Options::new().with_protocol(form).with_session(session);
     let connect = Duration::from_secs(10);
@@ -133,16 +135,16 @@ fn opened<H: Home>(peer: &Peer, pod: &str, port: u16, form: Protocol) -> Opened<
 const AT_ONCE: usize = 4;
 
 /// Each lie, beside an honest pod that is served all along.
-pub(crate) fn every_lie_is_named<H: Home>(form: Protocol) {
+pub(crate) fn every_lie_is_named<T: TestRuntime>(form: Protocol) {
     let peer = Peer::start();
     let lies = Mutex::new(LIES.iter().filter(|lie| lie.told.has(form)));
     let next = || lies.lock().unwrap_or_else(PoisonError::into_inner).next();
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                let honest = Opened::<H>::new(&peer, "demo", &[8084], form);
+                let honest = Opened::<T>::new(&peer, "demo", &[8084], form);
                 while let Some(lie) = next() {
-                    is_named::<H>(lie, &peer, form);
+                    is_named::<T>(lie, &peer, form);
                     let (answer, was_reset) = honest.exchange(8084);
                     assert_eq!(answer, b"got hello\n", "beside {}", lie.pod);
                     assert!(!was_reset, "beside {}", lie.pod);
@@ -152,9 +154,9 @@ pub(crate) fn every_lie_is_named<H: Home>(form: Protocol) {
     });
 }
 
-fn is_named<H: Home>(Lie { pod, port, got, words, .. }: &Lie, peer: &Peer, form: Protocol) {
+fn is_named<T: TestRuntime>(Lie { pod, port, got, words, .. }: &Lie, peer: &Peer, form: Protocol) {
     let what = format!("{pod} port {port}");
-    let mut opened = opened::<H>(peer, pod, *port, form);
+    let mut opened = opened::<T>(peer, pod, *port, form);
     let (received, was_reset) = opened.exchange(*port);
     if pod.starts_with("pod-cut") || pod.starts_with("pod-eof") {
         assert!(!received.is_empty() && received.len() < 1_000, "{what}: {}", received.len());
@@ -179,10 +181,10 @@ fn is_named<H: Home>(Lie { pod, port, got, words, .. }: &Lie, peer: &Peer, form:
 
 /// A session that goes away before its first stream, or never opens one, is not the end: whoever comes
 /// next is served on another. The first may be, too, or is told by a reset.
-pub(crate) fn the_next_session_works<H: Home>(form: Protocol) {
+pub(crate) fn the_next_session_works<T: TestRuntime>(form: Protocol) {
     for pod in ["pod-spdy-goaway-once", "pod-spdy-mute-once"] {
         let peer = Peer::start();
-        let opened = opened::<H>(&peer, pod, 8084, form);
+        let opened = opened::<T>(&peer, pod, 8084, form);
         let first = opened.exchange(8084);
         let served = (b"got hello\n".to_vec(), false);
         assert!(first == served || first == (Vec::new(), true), "{pod}: {first:?}");

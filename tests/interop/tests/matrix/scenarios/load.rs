@@ -8,12 +8,14 @@ use portway_interop::load::{self, SCENARIOS};
 use portway_interop::{Peer, Target};
 use portway_tokio::Protocol;
 
-use crate::common::{Home, Opened};
+use portway_runtimes::TestRuntime;
+
+use crate::common::Opened;
 use crate::grid::{Need, Scenario, Share};
 
 /// The scenarios of the load, and an end after all of them.
-pub(crate) fn scenarios<H: Home>() -> Vec<Scenario> {
-    let sites = Arc::new(Sites::<H>(Mutex::new(None)));
+pub(crate) fn scenarios<T: TestRuntime>() -> Vec<Scenario> {
+    let sites = Arc::new(Sites::<T>(Mutex::new(None)));
     let mut all = Vec::new();
     for scenario in SCENARIOS {
         let sites = Arc::clone(&sites);
@@ -43,16 +45,16 @@ fn share(name: &str) -> Share {
 
 /// The listener that the load goes through: one in each form, for one scenario after the other, so that
 /// what one has left behind is there for the next.
-struct Sites<H: Home>(Mutex<Option<Site<H>>>);
+struct Sites<T: TestRuntime>(Mutex<Option<Site<T>>>);
 
-struct Site<H: Home> {
+struct Site<T: TestRuntime> {
     form: Protocol,
     peer: Peer,
-    opened: Opened<H>,
+    opened: Opened<T>,
 }
 
-impl<H: Home> Sites<H> {
-    fn take(&self, form: Protocol) -> Site<H> {
+impl<T: TestRuntime> Sites<T> {
+    fn take(&self, form: Protocol) -> Site<T> {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         left.filter(|site| site.form == form).unwrap_or_else(|| Site::new(form))
     }
@@ -69,8 +71,8 @@ impl<H: Home> Sites<H> {
     fn end(&self, form: Protocol) {
         let site = self.take(form);
         load::scenario_sequential(&site.target(), 10).unwrap();
-        let Site { peer, opened: Opened { home, listening, .. }, .. } = site;
-        let left = home.block_on(listening.shutdown(Duration::from_secs(10)));
+        let Site { peer, opened: Opened { runtime, listening, .. }, .. } = site;
+        let left = runtime.block_on(listening.shutdown(Duration::from_secs(10)));
         assert_eq!(left.connections, 0, "left after everything had ended");
         if matches!(form, Protocol::Tunnel | Protocol::Spdy) {
             // Our sockets are closed. Kubernetes' SPDY server does not look at them behind a pod that
@@ -88,7 +90,7 @@ impl<H: Home> Sites<H> {
     }
 }
 
-impl<H: Home> Site<H> {
+impl<T: TestRuntime> Site<T> {
     fn new(form: Protocol) -> Self {
         let peer = Peer::start();
         let opened = Opened::new(&peer, "demo", &load::ports(), form);

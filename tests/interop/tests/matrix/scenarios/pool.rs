@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use portway_interop::Peer;
 use portway_tokio::{Config, Options, Protocol};
 
-use crate::common::{Home, Opened};
+use portway_runtimes::TestRuntime;
+
+use crate::common::Opened;
 
 /// 100 connections, one after the other: a few sessions carry them on SPDY, and each has one of its own
 /// on v4.
-pub(crate) fn is_used_again<H: Home>(form: Protocol) {
+pub(crate) fn is_used_again<T: TestRuntime>(form: Protocol) {
     const CONNECTIONS: u64 = 100;
     let peer = Peer::start();
-    let opened = Opened::<H>::new(&peer, "demo", &[8080], form);
+    let opened = Opened::<T>::new(&peer, "demo", &[8080], form);
     for i in 0..CONNECTIONS {
         let mut conn = opened.target().open(8080).unwrap();
         let line = format!("connection {i}\n");
@@ -34,14 +36,14 @@ pub(crate) fn is_used_again<H: Home>(form: Protocol) {
 /// Two frames that come after a pod's end wedge a worker of Kubernetes' server for good, and with it a
 /// fifth of all that is opened later (protocol.md C.8 #4, trap 29). On a long way there are always some.
 /// Whoever comes next does not notice.
-pub(crate) fn survives_a_wedge<H: Home>(form: Protocol) {
+pub(crate) fn survives_a_wedge<T: TestRuntime>(form: Protocol) {
     /// Less than the server has to open a stream.
     const PROMPT: Duration = Duration::from_secs(8);
     const CHECK: Duration = Duration::from_secs(2);
     let peer = Peer::start();
     let check = Config::client().with_check_timeout(CHECK);
     let options = Options::new().with_protocol(form).with_session(check).with_spare(false);
-    let opened = Opened::<H>::with(&peer, "pod-late-100", &[8080, 8089], options, |it| it);
+    let opened = Opened::<T>::with(&peer, "pod-late-100", &[8080, 8089], options, |it| it);
     let target = opened.target().patience(Duration::from_secs(20));
     for round in 0..2 {
         let mut upload = target.open(8089).unwrap();

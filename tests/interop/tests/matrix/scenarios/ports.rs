@@ -6,7 +6,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use portway_interop::Peer;
 use portway_tokio::{Options, Port, PortForward, Protocol, Runtime, until};
 
-use crate::common::Home;
+use portway_runtimes::TestRuntime;
 
 /// The numbered ports of the pod.
 const NUMBERED: std::ops::RangeInclusive<u16> = 9000..=9253;
@@ -23,10 +23,10 @@ fn most(form: Protocol) -> usize {
 
 /// As many as the form allows, all open at once, each with a line of its own, on one session. One more is
 /// refused before anything is sent.
-pub(crate) fn as_many_as_go<H: Home>(form: Protocol) {
+pub(crate) fn as_many_as_go<T: TestRuntime>(form: Protocol) {
     let peer = Peer::start();
-    let home = H::new();
-    let rt = home.rt();
+    let runtime = T::start();
+    let rt = runtime.handle();
     let connector = rt.http(&peer.server(), "default", "demo").unwrap();
     let most = most(form);
     let ports: Vec<_> = NUMBERED.map(|port| Port::new(port).unwrap()).collect();
@@ -66,6 +66,6 @@ pub(crate) fn as_many_as_go<H: Home>(form: Protocol) {
         drop(streams);
         forward.shutdown().await;
     };
-    home.block_on(until(&rt, patience, session)).expect("done within a minute");
+    runtime.block_on(until(&rt, patience, session)).expect("done within a minute");
     assert_eq!(peer.stats().upgrades, 1, "nothing was sent for one more");
 }

@@ -5,13 +5,15 @@ use std::net::TcpStream;
 use portway_interop::{End, Peer};
 use portway_tokio::Protocol;
 
-use crate::common::{Home, Opened};
+use portway_runtimes::TestRuntime;
+
+use crate::common::Opened;
 
 /// A restart between two connections: who was connected is reset, who comes while there is no server is
 /// told, and the next is served, by the same listener.
-pub(crate) fn restarts<H: Home>(form: Protocol) {
+pub(crate) fn restarts<T: TestRuntime>(form: Protocol) {
     let mut peer = Peer::start();
-    let mut opened = Opened::<H>::new(&peer, "demo", &[8080, 8084], form);
+    let mut opened = Opened::<T>::new(&peer, "demo", &[8080, 8084], form);
     let served = (b"got hello\n".to_vec(), false);
     assert_eq!(opened.exchange(8084), served);
     opened.next_end().unwrap();

@@ -5,30 +5,32 @@ use std::time::Duration;
 use portway_interop::{Peer, PeerOptions, load};
 use portway_tokio::Protocol;
 
-use crate::common::{Home, Opened};
+use portway_runtimes::TestRuntime;
+
+use crate::common::Opened;
 
 /// The pass-through proxy of an API server.
-pub(crate) fn through_the_api_server<H: Home>(form: Protocol) {
+pub(crate) fn through_the_api_server<T: TestRuntime>(form: Protocol) {
     let peer = Peer::start_with(PeerOptions::new().proxied());
-    passes::<H>(&peer, "demo", 8, form);
+    passes::<T>(&peer, "demo", 8, form);
 }
 
 /// A proxy that sends every byte by itself: each a message, where there are messages.
-pub(crate) fn in_single_bytes<H: Home>(form: Protocol) {
+pub(crate) fn in_single_bytes<T: TestRuntime>(form: Protocol) {
     let peer = Peer::start_with(PeerOptions::new().every_pod("pod-recut-bytes"));
-    passes::<H>(&peer, "demo", 0, form);
+    passes::<T>(&peer, "demo", 0, form);
 }
 
 /// A proxy that makes one message of all that comes within 20 ms.
-pub(crate) fn merged<H: Home>(form: Protocol) {
+pub(crate) fn merged<T: TestRuntime>(form: Protocol) {
     let peer = Peer::start_with(PeerOptions::new().every_pod("pod-recut-merged"));
-    passes::<H>(&peer, "demo", 8, form);
+    passes::<T>(&peer, "demo", 8, form);
 }
 
 /// A server that is honest all the same: answers, transfers of some MiB, ends and error texts.
-fn passes<H: Home>(peer: &Peer, pod: &str, mib: u64, form: Protocol) {
+fn passes<T: TestRuntime>(peer: &Peer, pod: &str, mib: u64, form: Protocol) {
     let ports = [8080, 8083, 8084, 8085, 8086, 8087, 8088];
-    let mut opened = Opened::<H>::new(peer, pod, &ports, form);
+    let mut opened = Opened::<T>::new(peer, pod, &ports, form);
     let target = opened.target().promptness(Duration::from_secs(10));
     load::scenario_line_answer(&target).unwrap();
     opened.next_end().unwrap();

@@ -3,7 +3,6 @@ use std::time::{Duration, Instant};
 
 use crc32fast::Hasher;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// What one direction of a transfer saw.
@@ -25,10 +24,12 @@ pub(crate) struct Transfer {
 const BLOCK: usize = 256 * 1024;
 
 /// Sends so many bytes and reads as many at the same time.
-pub(crate) async fn both_ways(mut stream: TcpStream, bytes: u64) -> io::Result<Transfer> {
-    stream.set_nodelay(true)?;
+pub(crate) async fn both_ways(
+    stream: impl AsyncRead + AsyncWrite,
+    bytes: u64,
+) -> io::Result<Transfer> {
     let started = Instant::now();
-    let (reader, writer) = stream.split();
+    let (reader, writer) = tokio::io::split(stream);
     let (sent, received) = tokio::try_join!(send(writer, bytes), receive(reader, bytes))?;
     Ok(Transfer { sent, received, took: started.elapsed() })
 }
@@ -111,7 +112,7 @@ impl Transfer {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
