@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_form_of_kubectl_is_understood() {
-        use LocalPort::{Free, Number, Same};
+        use LocalPort::{Free, Number, Same, Unix};
         let longest = "a".repeat(63);
         for (text, expected) in [
             ("5000", spec(Same, 5000)),
@@ -232,6 +232,9 @@ mod tests {
             ("8888:", PortSpec::new(Number(port(8888)), RemotePort::Unnamed)),
             ("0:", PortSpec::new(Free, RemotePort::Unnamed)),
             (":", PortSpec::new(Same, RemotePort::Unnamed)),
+            ("unix:/tmp/db.sock:5432", spec(Unix("/tmp/db.sock".into()), 5432)),
+            ("unix:a:b:http", named(Unix("a:b".into()), "http")),
+            ("unix:s:", PortSpec::new(Unix("s".into()), RemotePort::Unnamed)),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
@@ -270,6 +273,10 @@ mod tests {
             (&too_long, remote(&too_long)),
             ("65536:80", local("65536")),
             ("1.2.3.4:80", local("1.2.3.4")),
+            ("unix:", E::Unix),
+            ("unix:/tmp/db.sock", E::Unix),
+            ("unix::80", E::Unix),
+            ("unix:/tmp/db.sock:0", E::RemoteZero),
         ] {
             assert_eq!(text.parse::<PortSpec>(), Err(expected), "{text:?}");
         }
@@ -278,7 +285,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics_and_what_is_taken_keeps_its_meaning(
-            text in "[0-9a-z:-]{0,8}|[0-9]{0,5}:?[0-9a-z]{0,5}|.{0,20}",
+            text in "(unix:)?[0-9a-z:-]{0,8}|[0-9]{0,5}:?[0-9a-z]{0,5}|.{0,20}",
         ) {
             if let Ok(spec) = text.parse::<PortSpec>() {
                 prop_assert_eq!(spec.to_string().parse(), Ok(spec));

@@ -15,7 +15,8 @@ use crate::wanted::Policies;
 pub(crate) struct ForwardArgs {
     /// A pod, or TYPE/NAME, and its ports; then perhaps more of them. A word with a slash is a target,
     /// and the ports behind it are its own. 5000: the same port on both sides; 8888:5000: local 8888;
-    /// :5000: a free local port; http, 8888:http: a port by its name
+    /// :5000: a free local port; http, 8888:http: a port by its name; unix:PATH:5000: a unix socket,
+    /// which only this user may connect to
     #[arg(value_name = "TARGET [LOCAL:]REMOTE", num_args = 1.., required_unless_present_any = ["selector", "files", "only"])]
     pub(crate) words: Vec<String>,
 

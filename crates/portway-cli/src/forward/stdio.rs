@@ -41,8 +41,8 @@ fn the_only_one(wanted: &[Wanted]) -> Result<&Wanted, Failure> {
     if let [wanted] = wanted
         && let [spec] = wanted.ports.as_slice()
     {
-        return match spec.local {
-            LocalPort::Number(_) => Err(Failure::usage(format_args!(
+        return match &spec.local {
+            LocalPort::Number(_) | LocalPort::Unix(_) => Err(Failure::usage(format_args!(
                 "--stdio opens no local port; give {} in place of {spec}",
                 spec.remote
             ))),

@@ -24,5 +24,7 @@ mod secure;
 mod signals;
 mod stdio;
 mod terminal;
+#[cfg(unix)]
+mod unix_socket;
 mod usage;
 mod v4_server;
