@@ -9,7 +9,7 @@ use portway_testcluster::Program;
 use rustix::process::Signal;
 use tempfile::NamedTempFile;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, expect_echo};
 use crate::process::{Portway, command};
 
 /// A cluster with a pod, a service whose ports are others than the pod's, and one that has none.
@@ -124,4 +124,22 @@ fn a_port_that_is_taken_is_named_in_the_same_words() {
             assert_ne!(forward.forwarding(80).port(), port);
         }
     }
+}
+
+#[test]
+fn it_is_a_plugin_of_kubectl() {
+    let (cluster, config) = cluster();
+    let plugin = std::path::Path::new(env!("CARGO_BIN_EXE_kubectl-portway"));
+    for kubectl in Kubectl::all() {
+        let mut command = Command::new(kubectl.path());
+        command.args(["portway", "svc/front", ":www", "--address", "127.0.0.1"]);
+        command.env("HOME", "/nonexistent").env("KUBECONFIG", config.path());
+        command.env("PATH", plugin.parent().expect("a folder"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let portway = Portway::spawn(&mut command);
+        expect_echo(portway.forwarding(80), 1_000);
+        portway.signal(Signal::INT);
+        assert_eq!(portway.end().code, Some(0));
+    }
+    drop(cluster);
 }
