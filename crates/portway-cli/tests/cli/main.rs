@@ -12,6 +12,7 @@ mod forward;
 mod front;
 mod half_close;
 mod kubeconfig;
+mod kubectl;
 mod ports_file;
 mod process;
 mod reconnect;
