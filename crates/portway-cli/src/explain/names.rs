@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn what_was_meant_is_found() {
         let there = names(&["web", "web-admin", "wep", "database", "api"]);
-        assert_eq!(near("wbe", &there), ["web", "wep"]);
+        assert_eq!(near("wbe", &there), ["web"]);
         assert_eq!(near("webb", &there), ["web"]);
         assert_eq!(near("databse", &there), ["database"]);
         let pods = names(&["web-5d9c7b-x2v4q", "web-5d9c7b-aaaaa", "website-0"]);

@@ -95,8 +95,7 @@ fn events_are_json_one_a_line_in_their_order() {
 fn why_it_ends_is_an_event_and_a_line_of_error() {
     let cluster = Cluster::start();
     let ended = run(&format!("nobody :80 -o json --server {}", cluster.url()));
-    let error =
-        r#"cannot get pod 'nobody' in namespace default: pods "nobody" not found (404 Not Found)"#;
+    let error = r#"cannot get pod 'nobody' in namespace default: pods "nobody" not found (404 Not Found); in namespace default there is web"#;
     let [line] = ended.stdout.as_slice() else { panic!("{ended:?}") };
     assert_eq!(event(line), json!({"event": "error", "error": error}));
     assert_eq!(ended.stderr, [format!("error: {error}")]);

@@ -116,12 +116,12 @@ fn who_is_not_let_in_is_told_why() {
         (
             "nobody :80",
             &admin,
-            r#"cannot get pod 'nobody' in namespace default: pods "nobody" not found (404 Not Found)"#.to_owned(),
+            r#"cannot get pod 'nobody' in namespace default: pods "nobody" not found (404 Not Found); in namespace default there is web"#.to_owned(),
         ),
         (
             "svc/nobody :80",
             &admin,
-            r#"cannot get service 'nobody' in namespace default: services "nobody" not found (404 Not Found)"#.to_owned(),
+            r#"cannot get service 'nobody' in namespace default: services "nobody" not found (404 Not Found); in namespace default there is front"#.to_owned(),
         ),
         (
             "svc/front :81",
@@ -131,22 +131,22 @@ fn who_is_not_let_in_is_told_why() {
         (
             "svc/front :8080",
             &jim,
-            r#"cannot get service 'front' in namespace default: services "front" is forbidden: User "jim" cannot get resource "services" in API group "" in the namespace "default" (403 Forbidden); the role lacks this right"#.to_owned(),
+            r#"cannot get service 'front' in namespace default: services "front" is forbidden: User "jim" cannot get resource "services" in API group "" in the namespace "default" (403 Forbidden); the role lacks this right; `portway check service/front` shows the Role to apply"#.to_owned(),
         ),
         (
             "web :80 --token wrong",
             &admin,
-            "cannot get pod 'web' in namespace default: Unauthorized (401 Unauthorized); get fresh credentials".to_owned(),
+            "cannot get pod 'web' in namespace default: Unauthorized (401 Unauthorized); get fresh credentials; the token that was sent is over, revoked, or another cluster's: log in again".to_owned(),
         ),
         (
             &format!("web :80 --certificate-authority {}", authority.path().display()),
             &admin,
-            "cannot reach {}: invalid peer certificate: BadSignature".to_owned(),
+            "cannot use {}: invalid peer certificate: BadSignature; its certificate was issued by nobody who is trusted here: the certificate authority of the kubeconfig is another cluster's, or something on the way answers in the server's place".to_owned(),
         ),
         (
             "web :80 --tls-server-name elsewhere.example",
             &admin,
-            "cannot reach {}: invalid peer certificate: certificate not valid for name \"elsewhere.example\"; certificate is only valid for DnsName(\"localhost\") or IpAddress(127.0.0.1)".to_owned(),
+            "cannot use {}: invalid peer certificate: certificate not valid for name \"elsewhere.example\"; certificate is only valid for IpAddress(127.0.0.1), DnsName(\"localhost\") or DnsName(\"kubernetes\"); its certificate is for other names: reach it by one of those, or give that to --tls-server-name".to_owned(),
         ),
         (
             "web :80 --context nowhere",
@@ -166,7 +166,7 @@ fn who_is_not_let_in_is_told_why() {
         (
             "web :80",
             &jane,
-            r#"{} refused to forward to pod web in namespace default: forwarding to this pod is not allowed (403 Forbidden): pods "web" is forbidden: User "jane" cannot create resource "pods/portforward" in API group "" in the namespace "default"; create is missing, the role needs both verbs get and create on pods/portforward"#.to_owned(),
+            r#"{} refused to forward to pod web in namespace default: forwarding to this pod is not allowed (403 Forbidden): pods "web" is forbidden: User "jane" cannot create resource "pods/portforward" in API group "" in the namespace "default"; create is missing, the role needs both verbs get and create on pods/portforward; `portway check pod/web` shows the Role to apply"#.to_owned(),
         ),
     ] {
         expect(&cluster, args, config, &error);
@@ -184,8 +184,11 @@ fn where_no_cluster_is_configured_it_is_said_where_it_was_looked_for() {
         "error: cannot read the kubeconfig /nonexistent/config: No such file or directory (os error 2)",
     );
     let empty = file("");
-    run(&format!("web :80 --kubeconfig {}", empty.path().display()))
-        .expect_error(1, "error: no current context is set in the kubeconfig; give --context");
+    let empty = empty.path().display();
+    run(&format!("web :80 --kubeconfig {empty}")).expect_error(
+        1,
+        &format!("error: no cluster is configured: {empty} is empty, and this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set); give --kubeconfig FILE, or --server URL for one that asks for no credentials, such as `kubectl proxy`"),
+    );
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn an_unreachable_server_is_an_error_at_once() {
     let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = TcpStream::connect(at).unwrap_err();
     run(&format!("web :80 --server https://{at}"))
-        .expect_error(1, &format!("error: cannot reach https://{at}: {refused}"));
+        .expect_error(1, &format!("error: cannot reach https://{at}: {refused}; nothing listens there: is the cluster up, and is this its address?"));
 }
 
 #[test]
