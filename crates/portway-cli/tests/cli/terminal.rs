@@ -259,6 +259,7 @@ fn a_terminal_that_takes_nothing_holds_nothing_up() {
     }
     pane.key("C-q");
     pane.wait("all of them", |screen| shows(screen, "TOTAL", "1500"));
+    assert!(said(&pane, " lines came too fast to be shown"));
     pane.key("C-s");
     // A terminal lets go of its output for an interrupt.
     pane.key("C-c");
