@@ -8,6 +8,7 @@
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use portway_tokio::proto::printable;
@@ -20,8 +21,11 @@ const LIMIT: usize = 4_096;
 /// Who has taken the lines over.
 static DIVERTED: Mutex<Option<mpsc::Sender<String>>> = Mutex::new(None);
 
+/// Lines that found no room there.
+static LOST: AtomicUsize = AtomicUsize::new(0);
+
 /// Lines go here from now on, until this is dropped. Nobody waits for it: if there is no more room, they
-/// are dropped.
+/// are [lost].
 pub(crate) fn divert() -> mpsc::Receiver<String> {
     const ROOM: usize = 1_024;
     let (to, lines) = mpsc::channel(ROOM);
@@ -29,12 +33,21 @@ pub(crate) fn divert() -> mpsc::Receiver<String> {
     lines
 }
 
+/// How many lines were lost since this was asked.
+pub(crate) fn lost() -> usize {
+    LOST.swap(0, Ordering::Relaxed)
+}
+
 /// Gives a line to whoever has taken them over; `None` if it went there.
 fn diverted(line: String) -> Option<String> {
     let diverted = DIVERTED.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(to) = diverted.as_ref() else { return Some(line) };
     match to.try_send(line) {
-        Ok(()) | Err(TrySendError::Full(_)) => None,
+        Ok(()) => None,
+        Err(TrySendError::Full(_)) => {
+            LOST.fetch_add(1, Ordering::Relaxed);
+            None
+        }
         Err(TrySendError::Closed(line)) => Some(line),
     }
 }

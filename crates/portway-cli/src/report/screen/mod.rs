@@ -97,6 +97,18 @@ impl<T: Tty> Screen<T> {
         self.stale = true;
     }
 
+    /// The lines that are there, and how many there was no room for.
+    fn note_all(&mut self, lines: &mut mpsc::Receiver<String>) {
+        while let Ok(line) = lines.try_recv() {
+            self.note(line);
+        }
+        match output::lost() {
+            0 => {}
+            1 => self.note("a line came too fast to be shown".to_owned()),
+            more => self.note(format!("{more} lines came too fast to be shown")),
+        }
+    }
+
     fn change(&mut self, change: Change) {
         match change {
             Change::Resized => self.terminal.forget(),
@@ -183,17 +195,11 @@ impl<T: Tty> Screen<T> {
             // What has happened together is drawn together.
             while let Some(event) = queue.try_next() {
                 self.see(&event, Instant::now());
-                while let Ok(line) = lines.try_recv() {
-                    self.note(line);
-                }
+                self.note_all(&mut lines);
             }
-            while let Ok(line) = lines.try_recv() {
-                self.note(line);
-            }
+            self.note_all(&mut lines);
         }
-        while let Ok(line) = lines.try_recv() {
-            self.note(line);
-        }
+        self.note_all(&mut lines);
         self.finish(Instant::now());
     }
 }
