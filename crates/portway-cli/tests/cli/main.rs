@@ -11,6 +11,7 @@ mod forward;
 mod front;
 mod half_close;
 mod kubeconfig;
+mod kubectl;
 mod ports_file;
 mod printed;
 mod process;
