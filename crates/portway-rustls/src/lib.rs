@@ -15,6 +15,9 @@
 //! [that](ClientTls::dangerously_trusting_anybody) not to be done, by that name, and it is warned of. All
 //! cryptography is that of `ring`.
 
+// Says in the documentation which feature each thing needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod api;
 mod config;
 mod error;

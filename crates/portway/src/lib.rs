@@ -42,6 +42,9 @@
 //!
 //! Everything else is said by the crates that this one is made of, `portway-driver` above all.
 
+// Says in the documentation which feature each thing needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use portway_driver::*;
 
 #[cfg(feature = "async-std")]
