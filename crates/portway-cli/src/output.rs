@@ -67,7 +67,7 @@ pub(crate) fn block(text: impl Display) {
 
 /// Text that was asked for as it is: whoever writes it to a file wants all of it, or to know.
 pub(crate) fn whole(text: impl Display) -> ExitCode {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = io::stdout().lock();
     match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             self::error(format_args!("cannot write to standard output: {error}"));
