@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::args::DemoArgs;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::forward::{DRAIN, Told, reason, stop};
+use crate::forward::{Told, reason, stop};
 use crate::interrupt::Interrupts;
 use crate::output;
 use crate::report::{Report, Reporter, Text, Words, forwarding};
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let teller = reporter.teller();
     let telling = tokio::spawn(demo.told.tell(demo.events, teller.clone(), || {}));
     interrupts.next().await;
-    let code = stop(vec![demo.listening], DRAIN, &teller, interrupts).await;
+    let code = stop(vec![demo.listening], &teller, interrupts).await;
     // It ends with the listener.
     let _ = telling.await;
     drop(teller);

@@ -30,7 +30,7 @@ use crate::report::{Reporter, Teller, Words, of};
 use crate::wanted::Wanted;
 
 /// How long connections may go on after the first interrupt.
-pub(crate) const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long what a command has sent may be under way when it has ended. Whoever wants an answer has
 /// waited for it.
@@ -109,12 +109,18 @@ async fn keep(
             return Err(Failure::new("lost connection to pod"));
         }
     };
-    let drain = if ended.is_some() { AFTER_COMMAND } else { DRAIN };
-    let code = stop(listening, drain, &teller, interrupts).await;
+    let code = match ended {
+        Some(code) => {
+            // What it leaves behind it does not need.
+            let _ = drain(listening, AFTER_COMMAND, interrupts).await;
+            code
+        }
+        None => stop(listening, &teller, interrupts).await,
+    };
     // Who was told of nothing more to come has told the rest.
     while tellers.join_next().await.is_some() {}
     progress.finish();
-    Ok(ended.unwrap_or(code))
+    Ok(code)
 }
 
 /// Waits for the end of the command, or for an interrupt if there is none.
@@ -142,27 +148,39 @@ async fn open_all(
     Ok(all)
 }
 
-/// Lets connections finish, for a while.
+/// Lets connections finish, for a while, and says what had to be cut off.
 pub(crate) async fn stop(
     listening: Vec<Listening>,
-    drain: Duration,
     teller: &Teller,
-    mut interrupts: Interrupts,
+    interrupts: Interrupts,
 ) -> ExitCode {
+    match drain(listening, DRAIN, interrupts).await {
+        Ok(cut) => {
+            teller.tell(What::Stopped { cut });
+            ExitCode::SUCCESS
+        }
+        Err(signal) => signal.exit_code(),
+    }
+}
+
+/// How many connections were cut off after that long, unless a signal ends it at once.
+async fn drain(
+    listening: Vec<Listening>,
+    deadline: Duration,
+    mut interrupts: Interrupts,
+) -> Result<usize, Signal> {
     let mut all: JoinSet<usize> = listening
         .into_iter()
-        .map(|listening| async move { listening.shutdown(drain).await.connections })
+        .map(|listening| async move { listening.shutdown(deadline).await.connections })
         .collect();
     let mut cut = 0;
     loop {
         tokio::select! {
             done = all.join_next() => match done {
                 Some(connections) => cut += connections.unwrap_or(0),
-                None => break,
+                None => return Ok(cut),
             },
-            signal = interrupts.next() => return signal.exit_code(),
+            signal = interrupts.next() => return Err(signal),
         }
     }
-    teller.tell(What::Stopped { cut });
-    ExitCode::SUCCESS
 }

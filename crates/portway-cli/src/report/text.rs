@@ -70,8 +70,6 @@ impl Report for Text {
             What::Missed { events, .. } => {
                 output::note(format_args!("{events} events came too fast to be told"));
             }
-            // What a command leaves behind it does not need.
-            What::Stopped { .. } if self.words == Words::Stderr => {}
             What::Stopped { cut: 1 } => {
                 output::note("a connection did not end in time and was cut off");
             }

@@ -146,7 +146,7 @@ fn who_is_not_let_in_is_told_why() {
         (
             "web :80 --tls-server-name elsewhere.example",
             &admin,
-            "cannot reach {}: invalid peer certificate: certificate not valid for name \"elsewhere.example\"; certificate is only valid for DnsName(\"localhost\") or IpAddress(127.0.0.1)".to_owned(),
+            "cannot reach {}: invalid peer certificate: certificate not valid for name \"elsewhere.example\"; certificate is only valid for IpAddress(127.0.0.1), DnsName(\"localhost\") or DnsName(\"kubernetes\")".to_owned(),
         ),
         (
             "web :80 --context nowhere",

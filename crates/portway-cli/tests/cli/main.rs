@@ -10,6 +10,7 @@ mod forward;
 mod front;
 mod half_close;
 mod kubeconfig;
+mod kubectl;
 #[cfg(unix)]
 mod pane;
 mod ports_file;

@@ -143,10 +143,9 @@ fn help_and_version_go_to_stdout() {
 fn a_local_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let in_use = TcpListener::bind(("127.0.0.1", port)).unwrap_err();
     let server = V4Server::echo(80);
     let unable = format!(
-        "Unable to listen on port {port}: Listeners failed to create with the following errors: [unable to create listener: Error listen tcp4 127.0.0.1:{port}: bind: {in_use}]"
+        "Unable to listen on port {port}: Listeners failed to create with the following errors: [unable to create listener: Error listen tcp4 127.0.0.1:{port}: bind: address already in use]"
     );
     let args = format!("--address 127.0.0.1 --server http://{}", server.address());
     let ended = run(&format!("web {port}:80 {args}"));
