@@ -68,7 +68,7 @@ pub(crate) fn of(args: &ForwardArgs) -> Result<Vec<Wanted>, WantedError> {
     if args.files.is_empty() {
         line::read(args, new)
     } else {
-        Ok(file::read(&args.files, &args.only, new)?)
+        Ok(file::read(&args.files, &args.only, args.stdio, new)?)
     }
 }
 

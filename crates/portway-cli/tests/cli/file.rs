@@ -87,6 +87,10 @@ fn a_file_that_cannot_be_read_is_told_as_that() {
     );
     run("-f - -f -")
         .expect_error(2, "error: standard input is to be read twice; leave one '-f -' out");
+    run("-f - --stdio").expect_error(
+        2,
+        "error: standard input is the connection's with --stdio; give the path of a file in place of '-f -'",
+    );
     run("-f -").expect_error(
         2,
         "error: <stdin>:1:1: there is nothing in it; a file of forwards has a list 'forwards:'",

@@ -34,6 +34,10 @@ pub(crate) enum FileError {
     Long { file: Arc<str> },
     #[error("standard input is to be read twice; leave one '-f -' out")]
     StdinTwice,
+    #[error(
+        "standard input is the connection's with --stdio; give the path of a file in place of '-f -'"
+    )]
+    StdinTaken,
     /// All that is wrong, in the order of the files.
     #[error("{}", Lines(.0))]
     Invalid(Vec<Problem>),
@@ -49,10 +53,14 @@ pub(crate) enum FileError {
 pub(super) fn read(
     files: &[PathBuf],
     only: &[String],
+    stdin_taken: bool,
     new: impl Fn(&str, Destination) -> Wanted,
 ) -> Result<Vec<Wanted>, FileError> {
-    if files.iter().filter(|file| is_stdin(file)).count() > 1 {
-        return Err(FileError::StdinTwice);
+    match files.iter().filter(|file| is_stdin(file)).count() {
+        0 => {}
+        _ if stdin_taken => return Err(FileError::StdinTaken),
+        1 => {}
+        _ => return Err(FileError::StdinTwice),
     }
     let texts: Vec<_> = files.iter().map(|file| load(file)).collect::<Result<_, _>>()?;
     understand(&texts, only, new)
@@ -142,6 +150,7 @@ impl FileError {
             Self::Unreadable { .. }
             | Self::Long { .. }
             | Self::StdinTwice
+            | Self::StdinTaken
             | Self::NoSuchName { .. } => vec![self.to_string()],
         }
     }
