@@ -17,6 +17,7 @@ mod failure;
 mod forward;
 mod interrupt;
 mod log;
+mod near;
 mod output;
 mod report;
 mod transfer;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Forward(args, wanted) => runtime.block_on(forward::run(*args, wanted)),
         Command::Check(args) => runtime.block_on(check::run(&args)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Print(text) => Ok(output::whole(text)),
     };
     // Whatever still runs is not waited for: the process ends.
     runtime.shutdown_background();

@@ -6,7 +6,8 @@
 //! While a screen has [taken the lines over](divert) they go through it, above those of its own.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use portway_tokio::proto::printable;
@@ -49,6 +50,18 @@ pub(crate) fn line(text: impl Display) {
 pub(crate) fn block(text: impl Display) {
     let mut stdout = io::stdout().lock();
     let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// Text that was asked for as it is: whoever writes it to a file wants all of it, or to know.
+pub(crate) fn whole(text: impl Display) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            self::error(format_args!("cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// One line on stderr, with nothing in it that a terminal would act on.

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{CheckArgs, DemoArgs, ForwardArgs};
+use super::{CheckArgs, CompletionsArgs, DemoArgs, ForwardArgs, ManArgs};
 use crate::output;
-use crate::wanted::{Wanted, from_line};
+use crate::wanted::{self, Wanted, WantedError};
 
 /// Forward local ports into Kubernetes pods. Every connection has a session of its own: none slows
 /// another down, and none ends but by its own errors.
@@ -33,8 +33,16 @@ enum Other {
     Check(Box<CheckArgs>),
     /// Show that it works: an embedded API server, programs in a pod, and forwards to them
     ///
-    /// (A pod with the name demo is spelled pod/demo.)
+    /// (A pod with the name demo is spelled pod/demo, and so are those with the names below.)
     Demo(DemoArgs),
+    /// Print the JSON schema of files of forwards (-f), for editors and other programs
+    Schema,
+    /// Print what a shell needs to complete the arguments of portway
+    ///
+    /// For bash, in ~/.bashrc: source <(portway completions bash)
+    Completions(CompletionsArgs),
+    /// Print the manual page: portway man | man -l -
+    Man(ManArgs),
 }
 
 /// What to do.
@@ -43,6 +51,7 @@ pub(crate) enum Command {
     Forward(Box<ForwardArgs>, Vec<Wanted>),
     Check(Box<CheckArgs>),
     Demo(DemoArgs),
+    Print(String),
 }
 
 impl Cli {
@@ -53,10 +62,26 @@ impl Cli {
         match cli.other {
             Some(Other::Check(check)) => return Ok(Command::Check(check)),
             Some(Other::Demo(demo)) => return Ok(Command::Demo(demo)),
+            Some(Other::Schema) => return Ok(Command::Print(wanted::schema())),
+            Some(Other::Completions(args)) => {
+                return Ok(Command::Print(args.of(&mut Self::command())));
+            }
+            Some(Other::Man(args)) => {
+                let page = args.of(&mut Self::command());
+                let none = || {
+                    Self::command()
+                        .error(ErrorKind::InvalidSubcommand, "portway has no such command")
+                };
+                return page.map(Command::Print).ok_or_else(|| explain(none()));
+            }
             None => {}
         }
-        match from_line(&cli.forward) {
+        match wanted::of(&cli.forward) {
             Ok(wanted) => Ok(Command::Forward(Box::new(cli.forward), wanted)),
+            Err(WantedError::File(error)) => {
+                error.lines().iter().for_each(output::error);
+                Err(ExitCode::from(2))
+            }
             Err(error) => Err(explain(Self::command().error(ErrorKind::ValueValidation, error))),
         }
     }
@@ -68,6 +93,7 @@ impl Command {
             Self::Forward(args, _) => args.access.verbosity(),
             Self::Check(args) => args.access.verbosity(),
             Self::Demo(args) => args.verbose,
+            Self::Print(_) => 0,
         }
     }
 }

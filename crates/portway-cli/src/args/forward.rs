@@ -15,14 +15,22 @@ use crate::wanted::Policies;
 pub(crate) struct ForwardArgs {
     /// A pod, or TYPE/NAME, and its ports; then perhaps more of them. A word with a slash is a target,
     /// and the ports behind it are its own. 5000: the same port on both sides; 8888:5000: local 8888;
-    /// :5000: a free local port; http, 8888:http: a port by its name; unix:PATH:5000: a unix socket,
-    /// which only this user may connect to
-    #[arg(value_name = "TARGET [LOCAL:]REMOTE", num_args = 1.., required_unless_present = "selector")]
+    /// :5000: a free local port; http, 8888:http: a port by its name; unix:PATH:5000: a unix socket
+    #[arg(value_name = "TARGET [LOCAL:]REMOTE", num_args = 1.., required_unless_present_any = ["selector", "files", "only"])]
     pub(crate) words: Vec<String>,
 
     /// Pods by their labels in place of the first target, such as app=web
     #[arg(short = 'l', long, value_name = "LABELS")]
     pub(crate) selector: Option<String>,
+
+    /// Forwards out of a YAML file, of which `portway schema` tells the shape; - is standard input; can be
+    /// given several times. What it leaves open is as the other arguments say
+    #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with_all = ["words", "selector"])]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Only the forward of this name of those in the files; can be given several times
+    #[arg(long, value_name = "NAME", requires = "files", conflicts_with_all = ["words", "selector"])]
+    pub(crate) only: Vec<String>,
 
     /// Local addresses to listen on, separated by commas: IP addresses, or localhost for 127.0.0.1
     /// and ::1, of which one is enough

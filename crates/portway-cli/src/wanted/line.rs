@@ -1,35 +1,23 @@
 use portway_cluster::Destination;
 use portway_resolve::{PortSpec, Selector, Target};
 
+use super::clash::{Clash, Spot};
 use super::{Wanted, WantedError};
 use crate::args::ForwardArgs;
 
-/// What a command line wants: at least one, with at least one port each, no two on the same local
-/// port.
-pub(crate) fn from_line(args: &ForwardArgs) -> Result<Vec<Wanted>, WantedError> {
-    let new = |name: &str, destination: Destination| Wanted {
-        name: name.to_owned(),
-        destination,
-        namespace: args.access.namespace.clone(),
-        context: args.access.context.clone(),
-        ports: Vec::new(),
-        addresses: args.address.clone(),
-        policies: args.policies(),
-    };
+/// What the words of a command line want. `new` makes a forward of its name and destination.
+pub(super) fn read(
+    args: &ForwardArgs,
+    new: impl Fn(&str, Destination) -> Wanted,
+) -> Result<Vec<Wanted>, WantedError> {
     let mut all: Vec<Wanted> = Vec::new();
     let mut at = 0;
     if let Some(given) = &args.selector {
-        let read: Result<Selector, _> = given.parse();
-        let selector =
-            read.map_err(|source| WantedError::Selector { given: given.clone(), source })?;
-        all.push(new(given, selector.into()));
+        all.push(new(given, selected(given)?));
     }
     for word in &args.words {
         if all.is_empty() || is_target(word) {
-            let read: Result<Target, _> = word.parse();
-            let target =
-                read.map_err(|source| WantedError::Target { given: word.clone(), source })?;
-            let target = Destination::from(target);
+            let target = target(word)?;
             // Said again, it takes more ports.
             let known = all.iter().position(|wanted| wanted.destination == target);
             at = known.unwrap_or(all.len());
@@ -43,8 +31,33 @@ pub(crate) fn from_line(args: &ForwardArgs) -> Result<Vec<Wanted>, WantedError> 
     if let Some(wanted) = all.iter().find(|wanted| wanted.ports.is_empty()) {
         return Err(WantedError::NoPort { name: wanted.name.clone() });
     }
-    Wanted::check(&all)?;
-    Ok(all)
+    match Clash::find(all.iter()).first() {
+        None => Ok(all),
+        Some(clash) => {
+            let at = |spot: Spot| &all[spot.forward].ports[spot.port];
+            Err(WantedError::Twice {
+                port: clash.local,
+                one: at(clash.one).to_string(),
+                other: at(clash.other).to_string(),
+                remote: at(clash.other).remote.clone(),
+            })
+        }
+    }
+}
+
+/// Reads a target as kubectl writes it.
+pub(super) fn target(word: &str) -> Result<Destination, WantedError> {
+    let read: Result<Target, _> = word.parse();
+    let target = read.map_err(|source| WantedError::Target { given: word.to_owned(), source })?;
+    Ok(target.into())
+}
+
+/// Reads a selector as kubectl writes it.
+pub(super) fn selected(word: &str) -> Result<Destination, WantedError> {
+    let read: Result<Selector, _> = word.parse();
+    let selector =
+        read.map_err(|source| WantedError::Selector { given: word.to_owned(), source })?;
+    Ok(selector.into())
 }
 
 /// The names of objects and ports have no slash in them; a bare word behind the first is a port. A unix

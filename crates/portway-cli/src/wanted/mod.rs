@@ -1,17 +1,20 @@
 //! What is to be forwarded, wherever it was said.
 
+mod clash;
+mod file;
 mod line;
 mod policies;
 
 use std::fmt;
 
 use portway_cluster::Destination;
-use portway_resolve::{
-    InvalidPortSpec, InvalidSelector, InvalidTarget, LocalPort, PortSpec, RemotePort,
-};
+use portway_resolve::{InvalidPortSpec, InvalidSelector, InvalidTarget, PortSpec, RemotePort};
 
-pub(crate) use self::line::{from_line, port};
+use self::file::FileError;
+pub(crate) use self::file::schema;
+pub(crate) use self::line::port;
 pub(crate) use self::policies::Policies;
+use crate::args::ForwardArgs;
 use crate::args::value::Address;
 
 /// A forward that is wanted: where it leads, and where it is opened.
@@ -47,39 +50,25 @@ pub(crate) enum WantedError {
         "local port {port} is asked for twice, by {one} and by {other}; give one of them another local port, or :{remote} for a free one"
     )]
     Twice { port: u16, one: String, other: String, remote: RemotePort },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
-impl Wanted {
-    /// No two of them may want the same local port.
-    pub(crate) fn check(all: &[Self]) -> Result<(), WantedError> {
-        let mut seen: Vec<(u16, &Address, &PortSpec)> = Vec::new();
-        for wanted in all {
-            for spec in &wanted.ports {
-                let Some(port) = local(spec) else { continue };
-                for address in &wanted.addresses {
-                    let before = seen.iter().find(|(p, a, _)| *p == port && *a == address);
-                    if let Some((_, _, one)) = before {
-                        return Err(WantedError::Twice {
-                            port,
-                            one: one.to_string(),
-                            other: spec.to_string(),
-                            remote: spec.remote.clone(),
-                        });
-                    }
-                }
-                seen.extend(wanted.addresses.iter().map(|address| (port, address, spec)));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The local port that is asked for, as far as the command line says.
-fn local(spec: &PortSpec) -> Option<u16> {
-    match (&spec.local, &spec.remote) {
-        (LocalPort::Number(port), _) => Some(port.get()),
-        (LocalPort::Same, RemotePort::Number(port)) => Some(port.get()),
-        _ => None,
+/// What is wanted: at least one forward, with at least one port each, no two on the same local port.
+pub(crate) fn of(args: &ForwardArgs) -> Result<Vec<Wanted>, WantedError> {
+    let new = |name: &str, destination: Destination| Wanted {
+        name: name.to_owned(),
+        destination,
+        namespace: args.access.namespace.clone(),
+        context: args.access.context.clone(),
+        ports: Vec::new(),
+        addresses: args.address.clone(),
+        policies: args.policies(),
+    };
+    if args.files.is_empty() {
+        line::read(args, new)
+    } else {
+        Ok(file::read(&args.files, &args.only, new)?)
     }
 }
 

@@ -8,6 +8,7 @@ mod demo;
 mod events;
 mod explain;
 mod fake_server;
+mod file;
 mod forward;
 mod front;
 mod half_close;
@@ -15,6 +16,7 @@ mod kubeconfig;
 #[cfg(unix)]
 mod pane;
 mod ports_file;
+mod printed;
 mod process;
 mod reconnect;
 mod refused;

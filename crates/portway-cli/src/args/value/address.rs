@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use portway_tokio::Mapping;
 
+/// What `localhost` stands for.
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
 /// One item of `--address` (protocol.md E.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -50,11 +53,10 @@ pub(crate) fn on(mapping: Mapping, addresses: &[Address]) -> Mapping {
         (false, false) => mapping.on(sorted(ips)),
         (true, false) => {
             let explicit = ips.clone();
-            let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
             let open = |ip: &IpAddr| TcpListener::bind((*ip, port)).is_ok();
-            let optional = loopback.into_iter().filter(|ip| !explicit.contains(ip)).filter(open);
+            let optional = LOOPBACK.into_iter().filter(|ip| !explicit.contains(ip)).filter(open);
             let mut all: Vec<IpAddr> = explicit.iter().copied().chain(optional).collect();
-            if !all.iter().any(|ip| loopback.contains(ip)) {
+            if !all.iter().any(|ip| LOOPBACK.contains(ip)) {
                 // Neither works: the error comes from the one that everybody has.
                 all.push(Ipv4Addr::LOCALHOST.into());
             }
@@ -64,6 +66,19 @@ pub(crate) fn on(mapping: Mapping, addresses: &[Address]) -> Mapping {
 }
 
 impl Address {
+    /// Whether a port that is taken on one of them is taken on the other.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        match (self.ip(), other.ip()) {
+            (None, None) => true,
+            (None, Some(ip)) | (Some(ip), None) => LOOPBACK.contains(&ip) || ip.is_unspecified(),
+            (Some(one), Some(other)) => {
+                one == other
+                    || (one.is_ipv4() == other.is_ipv4()
+                        && (one.is_unspecified() || other.is_unspecified()))
+            }
+        }
+    }
+
     const fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Localhost => None,
