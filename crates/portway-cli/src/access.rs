@@ -147,7 +147,8 @@ async fn config(args: &AccessArgs, context: Option<&str>) -> Result<(Config, Str
         if args.server.is_none() {
             return Ok((in_cluster(args)?, "the service account of this pod".to_owned()));
         }
-        let chosen = Chosen::default().change(args);
+        // A name that is said has to be there, also where there is no file.
+        let chosen = Chosen::of(&Kubeconfig::default(), args, context)?.change(args);
         return Ok((chosen.config().await?, "--server".to_owned()));
     };
     let chosen = Chosen::of(&kubeconfig, args, context)?.change(args);
@@ -221,7 +222,6 @@ fn in_cluster(args: &AccessArgs) -> Result<Config, AccessError> {
 }
 
 /// What is used of a kubeconfig.
-#[derive(Default)]
 struct Chosen {
     context: String,
     namespace: Option<String>,
