@@ -120,11 +120,11 @@ impl<R: Runtime> Api<R> {
             if verb != "create" {
                 return Err(Refusal::method_not_allowed());
             }
-            return Ok(match objects.resource {
+            if objects.resource == Resource::SelfSubjectReviews {
                 // What is sent says nothing.
-                Resource::SelfSubjectReviews => review::whoami(user),
-                _ => review::review(&self.auth, user, access_review(&head.headers, body)?),
-            });
+                return Ok(review::whoami(user));
+            }
+            return Ok(review::review(&self.auth, user, access_review(&head.headers, body)?));
         }
         if objects.subresource.is_some() {
             return Err(Refusal::no_resource());
