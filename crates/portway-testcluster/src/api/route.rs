@@ -42,10 +42,8 @@ impl Route {
             _ => {}
         }
         if let Some(rest) = path.strip_prefix("/openapi/v3") {
-            return match Self::of_path(rest) {
-                Self::GroupVersion(group) => Self::OpenApi(Some(group)),
-                _ => Self::Nothing,
-            };
+            let Self::GroupVersion(group) = Self::of_path(rest) else { return Self::Nothing };
+            return Self::OpenApi(Some(group));
         }
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let (group, rest) = match segments.as_slice() {
