@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portway_tokio::proto::printable;
+use portway_tokio::proto::{StreamError, printable};
 use portway_tokio::{
     ConnectError, Events, ListenEvent, Port, RelayFailure, SessionOrigin, TargetEvent,
 };
@@ -25,10 +25,10 @@ impl Told {
         Self { forward, remotes, accepted: HashMap::new(), missed: 0 }
     }
 
-    /// Tells of everything until the listener is gone, and calls `lost` with each pod that is.
+    /// Tells of everything until the listener is gone, and calls `lost` whenever the way to a pod is.
     pub(crate) async fn tell(mut self, mut events: Events, teller: Teller, lost: impl Fn()) {
         while let Some(event) = events.next().await {
-            if matches!(event, ListenEvent::Target(TargetEvent::Lost { .. })) {
+            if is_loss(&event) {
                 lost();
             }
             let Some(what) = self.what(event, Instant::now()) else { continue };
@@ -122,6 +122,24 @@ impl Told {
 pub(crate) fn reason(error: &ConnectError) -> String {
     let text = error.to_string();
     printable(&text).limit(1_500).to_string()
+}
+
+/// For kubectl this is the end; a port that is refused is not, though kubectl takes it for one.
+fn is_loss(event: &ListenEvent) -> bool {
+    match event {
+        ListenEvent::Target(event) => matches!(event, TargetEvent::Lost { .. }),
+        ListenEvent::Ended { report, .. } => {
+            matches!(report.failure, Some(RelayFailure::Stream(StreamError::Session(_))))
+        }
+        ListenEvent::Failed { error, .. } => matches!(error, ConnectError::Resolve(_)),
+        ListenEvent::Accepted { .. }
+        | ListenEvent::Connected { .. }
+        | ListenEvent::Retried { .. }
+        | ListenEvent::AcceptFailed { .. }
+        | ListenEvent::Full { .. }
+        | ListenEvent::Missed(_)
+        | _ => false,
+    }
 }
 
 const fn origin_of(origin: SessionOrigin) -> Origin {

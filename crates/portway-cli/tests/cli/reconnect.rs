@@ -1,7 +1,10 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use portway_testcluster::Program;
 
 use crate::cluster::{Cluster, expect_echo};
-use crate::process::Portway;
+use crate::process::{PATIENCE, Portway};
 
 fn shop(cluster: &Cluster) -> portway_testcluster::Workload {
     cluster.deployment("shop", 1).port("http", 80, Program::echo()).create()
@@ -64,6 +67,28 @@ fn without_reconnecting_a_pod_that_goes_ends_the_command_as_kubectls_does() {
 }
 
 #[test]
+fn without_reconnecting_a_connection_to_the_server_that_is_cut_is_the_end_too() {
+    for (args, goes_on) in [("--reconnect off", false), ("", true)] {
+        let cluster = Cluster::tls();
+        let portway = start(&cluster, &format!("web :80 {args}"));
+        let local = portway.forwarding(80);
+        let mut program = TcpStream::connect(local).unwrap();
+        program.set_read_timeout(Some(PATIENCE)).unwrap();
+        program.write_all(b"ping").unwrap();
+        program.read_exact(&mut [0; 4]).unwrap();
+        cluster.cut_connections();
+        assert!(program.read(&mut [0]).is_err(), "it is reset");
+        if goes_on {
+            expect_echo(local, 10_000);
+        } else {
+            let ended = portway.end();
+            assert_eq!(ended.stderr.last().unwrap(), "error: lost connection to pod");
+            assert_eq!(ended.code, Some(1));
+        }
+    }
+}
+
+#[test]
 fn the_ready_pods_take_turns_if_they_are_to() {
     let cluster = Cluster::tls();
     let names = Program::new(|mut stream| async move {
@@ -79,8 +104,8 @@ fn the_ready_pods_take_turns_if_they_are_to() {
     let mut pods = std::collections::BTreeSet::new();
     for _ in 0..3 {
         let mut said = String::new();
-        let mut stream = std::net::TcpStream::connect(local.as_deref().unwrap()).unwrap();
-        std::io::Read::read_to_string(&mut stream, &mut said).unwrap();
+        let mut stream = TcpStream::connect(local.as_deref().unwrap()).unwrap();
+        stream.read_to_string(&mut said).unwrap();
         assert_eq!(said, "hi");
         loop {
             let event: serde_json::Value = serde_json::from_str(&portway.stdout.next()).unwrap();

@@ -1,24 +1,51 @@
 //! `portway TARGET PORT --stdio`
+#![cfg(unix)]
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
 
 use portway_testcluster::{Lie, Program};
 use portway_tokio::RelayRules;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::cluster::Cluster;
-use crate::process::{command, run};
+use crate::process::{PATIENCE, command, run};
 
 fn start(cluster: &Cluster, args: &str) -> Child {
     let mut command: Command = command(&format!("{args} --stdio --server {}", cluster.url()));
     command.stdin(Stdio::piped()).spawn().unwrap()
 }
 
+/// Kills what does not end, so that a test of it fails.
+struct Watchdog(Sender<()>);
+
+impl Watchdog {
+    fn over(child: &Child) -> Self {
+        let (sender, done) = channel();
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a pid");
+        thread::spawn(move || {
+            if done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        Self(sender)
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
 #[test]
 fn the_standard_streams_are_the_connection_and_nothing_else_is_said() {
     let cluster = Cluster::start();
     let mut child = start(&cluster, "web http");
+    let _watchdog = Watchdog::over(&child);
     let sent: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -28,7 +55,7 @@ fn the_standard_streams_are_the_connection_and_nothing_else_is_said() {
     stdout.read_exact(&mut back).unwrap();
     assert_eq!(&back, b"ping");
     let mut received = vec![0; sent.len()];
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| stdin.write_all(&sent).unwrap());
         stdout.read_exact(&mut received).unwrap();
     });
