@@ -25,6 +25,12 @@ fn start(pane: &Pane, cluster: &Cluster, args: &str) -> SocketAddr {
     local(&screen)
 }
 
+/// Until the prompt is at the bottom.
+fn fill(pane: &Pane) {
+    pane.type_line("seq 40");
+    pane.wait("forty lines", |screen| screen.ends_with(&["40".to_owned(), "$".to_owned()]));
+}
+
 fn local(screen: &[String]) -> SocketAddr {
     let mut lines = screen.iter().filter_map(|line| line.strip_prefix("Forwarding from "));
     lines.next().unwrap().strip_suffix(" -> 7").unwrap().parse().unwrap()
@@ -77,7 +83,7 @@ fn the_screen_stays_right_whatever_happens() {
     let Some(pane) = Pane::open(110, 24) else { return };
     let (cluster, shop) = shop();
     // A terminal that has been used. What one pushes off its top as it becomes narrower is lost to it.
-    pane.type_line("seq 40");
+    fill(&pane);
     let local = start(&pane, &cluster, "");
     pane.wait("where it leads", |screen| {
         shows(screen, "POD", shop.pods()[0].name()) && shows(screen, "WIRE", "tunnel")
@@ -272,7 +278,7 @@ fn a_terminal_that_takes_nothing_holds_nothing_up() {
 fn diagnostics_scroll_above_the_live_lines() {
     let Some(pane) = Pane::open(110, 24) else { return };
     let (cluster, _shop) = shop();
-    pane.type_line("seq 40");
+    fill(&pane);
     let local = start(&pane, &cluster, "-v");
     for _ in 0..5 {
         echoes(&mut connect(local));
