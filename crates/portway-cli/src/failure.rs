@@ -38,7 +38,7 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         output::error(self.text);
         if let Some(advice) = self.advice.filter(|_| std::io::stderr().is_terminal()) {
-            advice.lines().for_each(output::note);
+            output::advice(&advice);
         }
         ExitCode::from(self.code)
     }

@@ -85,6 +85,16 @@ pub(crate) fn note(text: impl Display) {
     }
 }
 
+/// Lines on stderr that keep their indentation, with nothing in them that a terminal would act on.
+pub(crate) fn advice(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    for line in text.lines() {
+        let said = line.trim_start_matches(' ');
+        let indent = line.len() - said.len();
+        let _ = writeln!(stderr, "{:indent$}{}", "", printable(said).limit(LIMIT));
+    }
+}
+
 /// The line on stderr that says why the command ends.
 pub(crate) fn error(text: impl Display) {
     note(format_args!("error: {text}"));
