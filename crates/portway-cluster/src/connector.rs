@@ -403,7 +403,7 @@ impl<A: Api, R: Runtime> Inner<A, R> {
                 return Ok(());
             }
         }
-        let (plan, _) = reader.plan(&self.settings.destination).await?;
+        let plan = reader.plan(&self.settings.destination).await?;
         let pods = match &plan.select {
             Select::Pod(name) => match reader.pod(name).await {
                 Ok((pod, _)) => vec![pod],

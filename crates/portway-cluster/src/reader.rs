@@ -46,31 +46,26 @@ impl<A: Api, R: Runtime> Reader<'_, A, R> {
     /// Pods on one page: some of them are large.
     const PAGE: usize = 250;
 
-    /// Reads what the target is, and where a watch on it can go on from.
-    pub(crate) async fn plan(
-        &self,
-        destination: &Destination,
-    ) -> Result<(Plan, String), LookupError> {
+    /// Reads what the target is.
+    pub(crate) async fn plan(&self, destination: &Destination) -> Result<Plan, LookupError> {
         let target = match destination {
             Destination::Pods(selector) => {
-                return Ok((Plan::of(Select::Labels(selector.clone())), String::new()));
+                return Ok(Plan::of(Select::Labels(selector.clone())));
             }
             Destination::Object(target) => target,
         };
         let (kind, name) = (target.kind, target.name.as_str());
         if kind == Kind::Pod {
-            return Ok((Plan::of(Select::Pod(name.to_owned())), String::new()));
+            return Ok(Plan::of(Select::Pod(name.to_owned())));
         }
         let path = kind.path(&encoded(self.namespace), name);
         let asking = Asking { verb: "get", what: format!("{kind} '{name}'") };
         let bytes = self.bytes(&path, &asking).await?;
-        let versioned: Versioned = self.parse(&bytes, &asking)?;
-        let plan = if kind == Kind::Service {
+        Ok(if kind == Kind::Service {
             Plan::of_service(self.parse(&bytes, &asking)?)?
         } else {
             Plan::of_workload(&self.parse(&bytes, &asking)?)?
-        };
-        Ok((plan, versioned.metadata.resource_version))
+        })
     }
 
     /// The pod of this name.
@@ -116,15 +111,14 @@ impl<A: Api, R: Runtime> Reader<'_, A, R> {
         self.changes(Kind::Pod, &which, version, lasting).await
     }
 
-    /// The same of the target itself, which is no pod.
+    /// The same of the target itself, which is no pod, from now on.
     pub(crate) async fn watch_target(
         &self,
         target: &Target,
-        version: &str,
         lasting: Duration,
     ) -> Result<A::Body, LookupError> {
         let which = format!("fieldSelector={}", encoded(&format!("metadata.name={}", target.name)));
-        self.changes(target.kind, &which, version, lasting).await
+        self.changes(target.kind, &which, "", lasting).await
     }
 
     async fn changes(
@@ -134,12 +128,14 @@ impl<A: Api, R: Runtime> Reader<'_, A, R> {
         version: &str,
         lasting: Duration,
     ) -> Result<A::Body, LookupError> {
-        let path = format!(
-            "{}?watch=true&allowWatchBookmarks=true&{which}&resourceVersion={}&timeoutSeconds={}",
+        let mut path = format!(
+            "{}?watch=true&allowWatchBookmarks=true&{which}&timeoutSeconds={}",
             kind.collection(&encoded(self.namespace)),
-            encoded(version),
             lasting.as_secs(),
         );
+        if !version.is_empty() {
+            path = format!("{path}&resourceVersion={}", encoded(version));
+        }
         let asking = Asking { verb: "watch", what: kind.plural().to_owned() };
         let deadline = after(self.runtime.now(), self.timeout);
         let response = self.send(&path, &asking, deadline).await?;

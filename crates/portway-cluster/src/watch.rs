@@ -77,11 +77,11 @@ impl From<LookupError> for Trouble {
 async fn once<A: Api, R: Runtime>(inner: &Inner<A, R>) -> Result<Infallible, Trouble> {
     let reader = inner.reader();
     let began = inner.runtime.now();
-    let (plan, plan_version) = reader.plan(&inner.settings.destination).await?;
+    let plan = reader.plan(&inner.settings.destination).await?;
     let (pods, version) = match &plan.select {
         Select::Pod(name) => {
-            let (pod, version) = reader.pod(name).await?;
-            (vec![pod], version)
+            // Its own version may be of long ago, and forgotten: the watch begins with what there is.
+            (vec![reader.pod(name).await?.0], String::new())
         }
         Select::Labels(selector) => {
             let pods = reader.pods(selector).await?;
@@ -95,7 +95,7 @@ async fn once<A: Api, R: Runtime>(inner: &Inner<A, R>) -> Result<Infallible, Tro
     });
     let pods = follow_pods(inner, &known.select, version);
     let target = async {
-        follow_target(inner, &known, plan_version).await;
+        follow_target(inner, &known).await;
         Err(Trouble::Outdated)
     };
     or(pods, target).await
@@ -123,7 +123,7 @@ async fn follow_pods<A: Api, R: Runtime>(
 }
 
 /// Ends once the target leads elsewhere: to other pods, or to other ports of them.
-async fn follow_target<A: Api, R: Runtime>(inner: &Inner<A, R>, known: &Plan, mut version: String) {
+async fn follow_target<A: Api, R: Runtime>(inner: &Inner<A, R>, known: &Plan) {
     let destination = &inner.settings.destination;
     let target = match destination {
         Destination::Object(target) if target.kind != Kind::Pod => target,
@@ -134,7 +134,7 @@ async fn follow_target<A: Api, R: Runtime>(inner: &Inner<A, R>, known: &Plan, mu
     loop {
         let opened = inner.runtime.now();
         let watched = async {
-            let body = inner.reader().watch_target(target, &version, LASTING).await?;
+            let body = inner.reader().watch_target(target, LASTING).await?;
             read(inner, body, |line| take_target(target.kind, known, line)).await
         };
         let ended = watched.await;
@@ -154,8 +154,8 @@ async fn follow_target<A: Api, R: Runtime>(inner: &Inner<A, R>, known: &Plan, mu
         };
         inner.runtime.sleep_until(after(now, wait)).await;
         match inner.reader().plan(destination).await {
-            Ok((plan, _)) if plan.leads_elsewhere_than(known) => return,
-            Ok((_, newer)) => version = newer,
+            Ok(plan) if plan.leads_elsewhere_than(known) => return,
+            Ok(_) => {}
             // Without it, its pods are what there is.
             Err(error) => tracing::debug!(%error, "the target cannot be read"),
         }

@@ -384,7 +384,7 @@ impl Inner {
         }
         let wanted = Wanted::of(&query);
         if watch {
-            let from: u64 = query["resourceVersion"].parse().unwrap();
+            let from = query.get("resourceVersion").map_or(self.version, |it| it.parse().unwrap());
             let (epoch, cluster, path) = (self.epoch, cluster.clone(), format!("{}/", uri.path()));
             return Response::new(Answer::Watch { cluster, path, wanted, from, epoch });
         }

@@ -492,9 +492,14 @@ fn a_watch_goes_on_after_it_was_cut_and_after_its_past_was_forgotten() {
         );
         site.cluster.set_ready("web-b", false);
         site.cluster.set_ready("web-b", true);
+        // It was not told of this one, and so goes on from before it.
+        site.cluster.start_pod("api-a", "api").await;
+        sim.sleep(ms(2_000)).await;
+        site.cluster.requests();
         site.cluster.forget_history();
         site.cluster.cut_watches();
         site.rest().await;
+        assert!(site.cluster.requests().contains(&"list pods".to_owned()));
         site.cluster.kill_pod("web-a");
         site.rest().await;
         site.cluster.requests();
@@ -748,7 +753,13 @@ fn services_translate_ports_and_names_follow_the_pod() {
 fn a_dial_that_never_finds_its_pod_is_given_up_in_time() {
     run(async |sim| {
         let patience = ms(3_000);
-        let mut site = Site::open(&sim, &["web-a"], |target| target.with_patience(patience)).await;
+        let (cluster, serving) = Cluster::start(&sim).await;
+        cluster.put_deployment("web");
+        cluster.start_pod("web-a", "web").await;
+        let target = connector(&cluster, &sim, "deployment/web").with_patience(patience);
+        // Every connection dials.
+        let options = Options::new().with_protocol(Protocol::V4);
+        let mut site = Site::listen_with(&sim, cluster, serving, target, options).await;
         site.rest().await;
         site.cluster.requests();
         site.cluster.unplug_pod("web-a");
@@ -766,6 +777,29 @@ fn a_dial_that_never_finds_its_pod_is_given_up_in_time() {
         let failed = failed.await;
         assert!(failed.contains("404"), "{failed}");
         site.close().await;
+    });
+}
+
+#[test]
+fn a_named_port_of_a_workload_follows_the_pod() {
+    run(async |sim| {
+        let (cluster, serving) = Cluster::start(&sim).await;
+        cluster.put_deployment("web");
+        cluster.start_pod("web-a", "web").await;
+        let target = connector(&cluster, &sim, "deployment/web");
+        let mappings = target.mappings(&["0:http".parse().unwrap()]).await.unwrap();
+        let listening = sim.listen(target, mappings, Options::new()).await.unwrap();
+        cluster.create_pod("web-b", "web");
+        cluster.change_pod("web-b", |pod| {
+            pod["spec"]["containers"][0]["ports"] = json!([{"name": "http", "containerPort": 81}]);
+        });
+        cluster.run_pod_on("web-b", 81).await;
+        cluster.set_ready("web-b", true);
+        cluster.kill_pod("web-a");
+        sim.sleep(ms(500)).await;
+        assert_eq!(ask(&sim, listening.local_addr()).await.unwrap(), "web-b");
+        listening.shutdown(ms(100)).await;
+        serving.shutdown(ms(100)).await;
     });
 }
 
