@@ -87,7 +87,7 @@ pub(crate) fn note(text: impl Display) {
 
 /// Lines on stderr that keep their indentation, with nothing in them that a terminal would act on.
 pub(crate) fn advice(text: &str) {
-    let mut stderr = std::io::stderr().lock();
+    let mut stderr = io::stderr().lock();
     for line in text.lines() {
         let said = line.trim_start_matches(' ');
         let indent = line.len() - said.len();

@@ -30,8 +30,9 @@ use crate::interrupt::{Interrupts, Signal};
 use crate::report::{Reporter, Teller, Words, of};
 use crate::wanted::Wanted;
 
-/// How long connections may go on after the first interrupt.
-const DRAIN: Duration = Duration::from_secs(2);
+/// How long connections may go on after the first interrupt. More than the two seconds that the last one
+/// takes whose program has just gone: our half-close policy and the runtime take one each.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// How long what a command has sent may be under way when it has ended. Whoever wants an answer has
 /// waited for it.
