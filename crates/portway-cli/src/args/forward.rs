@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -66,6 +67,10 @@ pub(crate) struct ForwardArgs {
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 
+    /// Known only to say that there is none
+    #[arg(short = 'R', long, hide = true, value_name = "PORTS", value_parser = no_way_back)]
+    reverse: Option<Infallible>,
+
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 
@@ -128,6 +133,11 @@ struct PolicyArgs {
     /// v4 for what breaks the tunnel, spdy for what breaks WebSockets only after letting them through
     #[arg(long, value_name = "auto|tunnel|v4|spdy", default_value_t)]
     protocol: Protocol,
+}
+
+/// People know it from ssh.
+fn no_way_back(_: &str) -> Result<Infallible, String> {
+    Err("port-forward opens connections into a pod, and its protocol has none out of it; run what dials out in the pod, such as an SSH server, and `ssh -R` through `portway ... --stdio`".to_owned())
 }
 
 impl ForwardArgs {

@@ -195,7 +195,14 @@ impl Demo {
             "Or: kubectl --server={} port-forward pod/{POD} :{WEB} :{ECHO}",
             self.cluster.url()
         ));
-        let kubectl = format!("kubectl --kubeconfig={}", kubeconfig.path().display());
+        let kubeconfig = format!("--kubeconfig={}", kubeconfig.path().display());
+        for tried in [
+            format!("portway service/{SERVICE} :{WEB} {kubeconfig}"),
+            format!("portway check deployment/{DEPLOYMENT} {WEB} {kubeconfig}"),
+        ] {
+            output::line(format_args!("With a kubeconfig: {tried}"));
+        }
+        let kubectl = format!("kubectl {kubeconfig}");
         output::line(format_args!("With a kubeconfig: {kubectl} get pods,services,deployments"));
         for target in [format!("service/{SERVICE}"), format!("deployment/{DEPLOYMENT}")] {
             output::line(format_args!("With a kubeconfig: {kubectl} port-forward {target} :{WEB}"));

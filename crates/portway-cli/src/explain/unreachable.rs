@@ -3,10 +3,6 @@ pub(crate) fn unreachable(problem: &str) -> Option<&'static str> {
     /// What is said, and what to do. The first counts.
     const KNOWN: &[(&[&str], &str)] = &[
         (
-            &["UnknownIssuer", "BadSignature"],
-            "its certificate was issued by nobody who is trusted here: the certificate authority of the kubeconfig is another cluster's, or something on the way answers in the server's place",
-        ),
-        (
             &["NotValidForName", "not valid for name"],
             "its certificate is for other names: reach it by one of those, or give that to --tls-server-name",
         ),

@@ -83,6 +83,8 @@ fn a_server_that_goes_away_ends_connections_and_not_the_command() {
     program.write_all(b"ping").unwrap();
     program.read_exact(&mut [0; 4]).unwrap();
     let at = cluster.url().replace("http://", "");
+    // Its pods would end cleanly.
+    cluster.cut_connections();
     drop(cluster);
     assert!(program.read(&mut [0]).is_err(), "it is reset");
     assert_eq!(

@@ -56,6 +56,10 @@ const NONSENSE: &[(&str, &str)] = &[
         "web 8053:53/UDP",
         "UDP protocol is not supported for 8053:53/UDP: port-forward carries TCP only",
     ),
+    (
+        "web -R 8080:80",
+        "invalid value '8080:80' for '--reverse <PORTS>': port-forward opens connections into a pod, and its protocol has none out of it; run what dials out in the pod, such as an SSH server, and `ssh -R` through `portway ... --stdio`",
+    ),
     ("web 53/sctp", "SCTP protocol is not supported for 53/sctp: port-forward carries TCP only"),
     (
         "web 5000 svc/db 5000:5432",

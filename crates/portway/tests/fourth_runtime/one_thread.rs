@@ -199,7 +199,7 @@ impl Net for OneThread {
         let addrs = match to {
             Addr::Ip(addr) => vec![*addr],
             Addr::Host(host, port) => look_up(host.clone(), *port).await?,
-            _ => Vec::new(),
+            Addr::Unix(_) | _ => Vec::new(),
         };
         let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
         for addr in addrs {

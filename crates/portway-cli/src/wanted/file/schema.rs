@@ -56,7 +56,7 @@ pub(super) fn ports(_: &mut SchemaGenerator) -> Schema {
     list(json!({
         "anyOf": [
             { "type": "integer", "minimum": 1, "maximum": 65535 },
-            { "type": "string", "pattern": "^([0-9]*:)?([0-9]+|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(/tcp)?$|^[0-9]*:$" },
+            { "type": "string", "pattern": "^([0-9]*:|unix:.+:)?([0-9]+|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(/tcp)?$|^[0-9]*:$" },
         ],
     }))
 }
@@ -164,6 +164,7 @@ mod tests {
                     "['80:']",
                     "[http]",
                     "[8080:http]",
+                    "['unix:/run/db.sock:5432']",
                     "[80/tcp]",
                     "['080']",
                     "[1, 65535]",
