@@ -62,7 +62,10 @@ fn a_signal_is_passed_on_and_one_that_ends_the_command_is_told_as_shells_do() {
         let portway = script(
             &cluster,
             "web :80 --quiet",
-            &format!("trap 'echo got {name}; kill $!; exit 7' {name}; sleep 60 & echo up; wait"),
+            // Killed before it is a `sleep` of its own, it would live on, and must not hold our output.
+            &format!(
+                "trap 'echo got {name}; kill $!; exit 7' {name}; sleep 60 >&- 2>&- & echo up; wait"
+            ),
         );
         assert_eq!(portway.stdout.next(), "up");
         portway.signal(signal);
