@@ -2,6 +2,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What becomes of the terminal.
 #[derive(Debug)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "other systems do not tell"))]
 pub(super) enum Change {
     /// It has another size.
     Resized,
