@@ -449,7 +449,7 @@ async fn a_shutdown_is_noticed<R: Runtime + Net>(rt: R, by: Client) {
 }
 
 async fn our_keep_alives_are_answered<R: Runtime + Net>(rt: R, by: Client) {
-    let interval = Duration::from_millis(50);
+    let interval = Duration::from_millis(250);
     let config = portway_driver::proto::Config::server()
         .with_keep_alive(Some(interval))
         .with_keep_alive_misses(3);
@@ -460,7 +460,7 @@ async fn our_keep_alives_are_answered<R: Runtime + Net>(rt: R, by: Client) {
     let mut program = open(&client, port);
     echoes(&mut program, b"before");
     // Were they not answered, the session would be over by now.
-    rt.sleep_until(rt.now() + interval * 20).await;
+    rt.sleep_until(rt.now() + interval * 8).await;
     echoes(&mut program, b"after");
     assert_eq!(sessions(&events), (1, 0));
     ends_well(client);
@@ -561,7 +561,7 @@ async fn an_origin_that_was_not_allowed_is_refused<R: Runtime + Net>(rt: R, by: 
 }
 
 async fn an_idle_session_lives_by_its_pings<R: Runtime + Net>(rt: R, by: Client) {
-    let idle = Duration::from_millis(600);
+    let idle = Duration::from_millis(1_500);
     let config = portway_driver::proto::Config::server().with_idle_timeout(Some(idle));
     let (server, events) = observed(serve(&rt).with_session(config));
     let serving = server.listen(LOCALHOST).await.unwrap();
@@ -572,7 +572,7 @@ async fn an_idle_session_lives_by_its_pings<R: Runtime + Net>(rt: R, by: Client)
     echoes(&mut program, b"before");
     // client-go sends no ping before the last one was answered, so the first that was not would be the
     // end of it within the idle time.
-    rt.sleep_until(rt.now() + idle * 4).await;
+    rt.sleep_until(rt.now() + idle * 3).await;
     echoes(&mut program, b"after");
     echoes(&mut open(&client, port), b"and another");
     assert_eq!(sessions(&events), (1, 0));
